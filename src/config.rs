@@ -1,0 +1,30 @@
+//! Validated configuration: what the rest of the program is given.
+
+/// A non-empty set of TCP ports, at most [`PortSet::MAX`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortSet(Vec<u16>);
+
+impl PortSet {
+    /// Most ports a set holds: each is a comparison in the capture filter.
+    pub const MAX: usize = 16;
+
+    /// Sorts and de-duplicates `ports`; `None` if there is none, a port is 0, or there are too many.
+    pub fn new(ports: &[u16]) -> Option<Self> {
+        let mut ports = ports.to_vec();
+        ports.sort_unstable();
+        ports.dedup();
+        let valid = !ports.is_empty() && ports.len() <= Self::MAX && !ports.contains(&0);
+        valid.then_some(Self(ports))
+    }
+
+    /// Whether `port` is in the set.
+    #[inline]
+    pub fn contains(&self, port: u16) -> bool {
+        self.0.contains(&port)
+    }
+
+    /// The ports, ascending.
+    pub fn as_slice(&self) -> &[u16] {
+        &self.0
+    }
+}

@@ -1,0 +1,6 @@
+//! The only place that touches sockets, files, threads and clocks.
+//!
+//! Everything here is glue: it owns a descriptor or a thread and hands bytes and `now` to the pure modules.
+
+#![allow(unsafe_code, reason = "system calls libpcap, neli and std do not wrap; each with its SAFETY line")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where I/O is done")]

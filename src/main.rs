@@ -1,0 +1,2 @@
+//! dbwire_exporter.
+fn main() {}

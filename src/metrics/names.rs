@@ -1,0 +1,115 @@
+//! Every metric this program exports: name, help, type and labels, once.
+//!
+//! The names are a contract (dashboards, alerts and people rely on them): add, never rename.
+
+/// What a metric is, in Prometheus' terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises, but for a restart; its name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Cumulative buckets with a sum and a count.
+    Histogram,
+}
+
+/// One row of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Full name, with its unit as Prometheus wants it.
+    pub name: &'static str,
+    /// One sentence, shown by Prometheus and Grafana.
+    pub help: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// Label names, in the order [`super::family::Family::sample`] takes their values.
+    pub labels: &'static [&'static str],
+}
+
+macro_rules! metrics {
+    ($($(#[$attr:meta])* $ident:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            $(#[$attr])*
+            pub const $ident: Metric =
+                Metric { name: $name, help: $help, kind: Kind::$kind, labels: &[$($label),*] };
+        )*
+        /// Every row, in the order of this file.
+        pub const ALL: &[&Metric] = &[$($(#[$attr])* &$ident),*];
+    };
+}
+
+metrics! {
+    TCP_CONNECTION_STATES = Gauge "dbwire_tcp_connection_states" ["state"]
+        "TCP sockets of this network namespace by state, IPv4 and IPv6 together.";
+    TCP_SOURCE_INFO = Gauge "dbwire_tcp_source_info" ["source"]
+        "1 for the source the socket counts now come from.";
+    TCP_SNAPSHOT_AGE = Gauge "dbwire_tcp_snapshot_age_seconds" []
+        "Age of the socket counts on this page.";
+    TCP_COOLDOWN = Gauge "dbwire_tcp_cooldown_seconds" []
+        "How long the socket collector still waits before it reads again, to stay within its CPU budget.";
+    TCP_FALLBACKS = Counter "dbwire_tcp_fallbacks_total" ["reason"]
+        "Times the socket counts had to come from procfs because netlink failed, by reason.";
+
+    MYSQL_COMMANDS = Counter "dbwire_mysql_commands_total" ["command"]
+        "Estimated MySQL commands by protocol name: each command seen adds the multiplier in force.";
+    MYSQL_OBSERVED_COMMANDS = Counter "dbwire_mysql_observed_commands_total" ["command"]
+        "MySQL commands seen in the sampled connections, unscaled.";
+    MYSQL_STATEMENTS = Counter "dbwire_mysql_statements_total" ["statement"]
+        "Estimated statements by kind, text and prepared alike; a prepared statement counts when executed.";
+    MYSQL_ERRORS = Counter "dbwire_mysql_errors_total" ["code", "sqlstate"]
+        "Estimated error replies by MySQL error code and SQLSTATE.";
+    MYSQL_LOGINS = Counter "dbwire_mysql_logins_total" ["result"]
+        "Estimated logins by result.";
+    MYSQL_CONNECTIONS_OPENED = Counter "dbwire_mysql_connections_opened_total" []
+        "Estimated connections opened (a SYN was seen).";
+    MYSQL_CONNECTIONS_CLOSED = Counter "dbwire_mysql_connections_closed_total" ["reason"]
+        "Estimated connections closed, by what ended them.";
+    MYSQL_QUERY_DURATION = Histogram "dbwire_mysql_query_duration_seconds" ["statement"]
+        "Time from the last byte of a request to the last byte of its response.";
+    MYSQL_FIRST_RESPONSE = Histogram "dbwire_mysql_first_response_seconds" ["statement"]
+        "Time from the last byte of a request to the first byte of its response.";
+    MYSQL_ROWS_RETURNED = Counter "dbwire_mysql_rows_returned_total" ["statement"]
+        "Estimated rows in result sets.";
+    MYSQL_ROWS_AFFECTED = Counter "dbwire_mysql_rows_affected_total" ["statement"]
+        "Estimated rows affected, as OK replies tell.";
+    MYSQL_REQUEST_BYTES = Counter "dbwire_mysql_request_bytes_total" []
+        "Estimated TCP payload bytes from clients to servers.";
+    MYSQL_RESPONSE_BYTES = Counter "dbwire_mysql_response_bytes_total" []
+        "Estimated TCP payload bytes from servers to clients.";
+    MYSQL_SAMPLE_RATIO = Gauge "dbwire_mysql_sample_ratio" ["kind"]
+        "Share of the connections that is sampled.";
+    MYSQL_SAMPLE_MULTIPLIER = Gauge "dbwire_mysql_sample_multiplier" []
+        "What each event seen now adds to the estimated counters.";
+    MYSQL_SAMPLE_BITS = Gauge "dbwire_mysql_sample_bits" []
+        "N: one of 2^N connection classes is sampled.";
+    MYSQL_FLOWS = Gauge "dbwire_mysql_flows" ["visibility"]
+        "Connections tracked now, by what can be seen of them.";
+    MYSQL_GAPS = Counter "dbwire_mysql_gaps_total" []
+        "Holes in the TCP streams of sampled connections (packets lost, or cut by the snapshot length).";
+    MYSQL_DESYNCS = Counter "dbwire_mysql_desyncs_total" []
+        "Times the decoder lost its place in a conversation.";
+    MYSQL_RESYNCS = Counter "dbwire_mysql_resyncs_total" []
+        "Times the decoder found its place again at a plausible request.";
+    CAPTURE_UP = Gauge "dbwire_capture_up" ["interface"]
+        "1 while packets can be captured on the interface.";
+    CAPTURE_PACKETS = Counter "dbwire_capture_packets_total" []
+        "Packets the filter let through to the decoder.";
+    CAPTURE_BYTES = Counter "dbwire_capture_bytes_total" []
+        "Bytes of those packets on the wire.";
+    CAPTURE_DROPPED_PACKETS = Counter "dbwire_capture_dropped_packets_total" ["where"]
+        "Packets lost before the decoder saw them: the kernel's ring was full, or the interface dropped them.";
+    CAPTURE_UNDECODED_PACKETS = Counter "dbwire_capture_undecoded_packets_total" ["layer"]
+        "Packets that passed the filter but could not be decoded, by the layer that failed.";
+    CAPTURE_CPU_SECONDS = Counter "dbwire_capture_cpu_seconds_total" []
+        "CPU time of the capture thread.";
+    LIMIT_HITS = Counter "dbwire_limit_hits_total" ["limit"]
+        "Times a bounded table, buffer or label set refused something, by limit.";
+
+    SCRAPE_COLLECTOR_SUCCESS = Gauge "dbwire_scrape_collector_success" ["collector"]
+        "1 if the collector has current data for this page.";
+    SCRAPE_COLLECTOR_DURATION = Gauge "dbwire_scrape_collector_duration_seconds" ["collector"]
+        "How long this page waited for the collector.";
+    BUILD_INFO = Gauge "dbwire_build_info" ["version", "revision", "rustversion", "features"]
+        "1, with what this binary was built from.";
+}

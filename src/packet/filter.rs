@@ -1,0 +1,1 @@
+//! The capture filter: which packets the kernel lets through.

@@ -1,0 +1,1 @@
+//! What one event seen adds to the estimated counters.

@@ -1,0 +1,7 @@
+//! Events → aggregates.
+
+#![forbid(unsafe_code)]
+
+/// Everything counted from packets. A scrape reads a copy of it.
+#[derive(Debug, Clone, Default)]
+pub struct Stats {}

@@ -1,0 +1,3 @@
+//! `(method, path, headers)` → response, pure.
+
+#![forbid(unsafe_code)]
