@@ -4,3 +4,8 @@
 
 #![allow(unsafe_code, reason = "system calls libpcap, neli and std do not wrap; each with its SAFETY line")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where I/O is done")]
+
+pub mod clock;
+pub mod netlink;
+pub mod procfs;
+pub mod sockets;

@@ -8,3 +8,4 @@
 
 pub mod family;
 pub mod names;
+pub mod sockets;
