@@ -4,3 +4,10 @@
 
 #![allow(unsafe_code, reason = "system calls libpcap, neli and std do not wrap; each with its SAFETY line")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where I/O is done")]
+
+pub mod collect;
+pub mod listen;
+pub mod log;
+pub mod process;
+pub mod server;
+pub mod signals;
