@@ -128,6 +128,17 @@ fn is_plain_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(plain) && !path.starts_with("/-/")
 }
 
+impl Default for Sockets {
+    fn default() -> Self {
+        Self {
+            procfs: PathBuf::from("/proc"),
+            source: SourceChoice::Auto,
+            cache_ttl: Duration::from_secs(1),
+            cpu_budget: 0.02,
+        }
+    }
+}
+
 impl Sockets {
     /// Most that `--sockets.cache-ttl` may be: older counts would be taken for current ones.
     pub const MAX_CACHE_TTL: Duration = Duration::from_secs(300);
@@ -196,8 +207,6 @@ impl std::fmt::Display for ListenAddress {
     }
 }
 
-use std::{path::PathBuf, time::Duration};
-
 /// A non-empty set of TCP ports, at most [`PortSet::MAX`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortSet(Vec<u16>);
@@ -227,40 +236,6 @@ impl PortSet {
     }
 }
 
-<<<<<<< HEAD
-/// Where socket counts may come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SourceChoice {
-    /// Netlink, and procfs while netlink fails.
-    #[default]
-    Auto,
-    /// Netlink only.
-    Netlink,
-    /// Procfs only.
-    Procfs,
-}
-
-/// The socket collector's settings.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sockets {
-    /// Where counts may come from.
-    pub source: SourceChoice,
-    /// No two reads start closer together than this.
-    pub cache_ttl: Duration,
-    /// Where procfs is mounted.
-    pub procfs: PathBuf,
-    /// Share of one CPU reads may take, above 0.
-    pub cpu_budget: f64,
-}
-
-impl Default for Sockets {
-    fn default() -> Self {
-        Self {
-            source: SourceChoice::Auto,
-            cache_ttl: Duration::from_secs(1),
-            procfs: PathBuf::from("/proc"),
-            cpu_budget: 0.02,
-=======
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,13 +257,7 @@ mod tests {
             max_requests: 40,
         };
         assert_eq!(serve.web, web);
-        let sockets = Sockets {
-            procfs: "/proc".into(),
-            source: SourceChoice::Auto,
-            cache_ttl: Duration::from_secs(1),
-            cpu_budget: 0.02,
-        };
-        assert_eq!(serve.sockets, Some(sockets));
+        assert_eq!(serve.sockets, Some(Sockets::default()));
     }
 
     #[test]
@@ -372,7 +341,6 @@ mod tests {
         assert!(PortSet::new(&most).is_some());
         for refused in [&too_many[..], &[], &[0], &[0, 3306]] {
             assert_eq!(PortSet::new(refused), None, "{refused:?}");
->>>>>>> web
         }
     }
 }

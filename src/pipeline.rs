@@ -67,7 +67,7 @@ impl Pipeline {
         if frame.timestamp >= self.next_tick {
             self.tick(frame.timestamp);
         }
-        match segment::decode(link, frame.bytes) {
+        match segment::decode(link, frame) {
             Ok(segment) => self.segment(frame.timestamp, &segment),
             Err(layer) => self.sink.stats.undecoded(layer),
         }
