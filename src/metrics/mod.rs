@@ -8,6 +8,8 @@
 
 pub mod build;
 pub mod family;
+#[cfg(feature = "capture")]
+pub mod mysql;
 pub mod names;
 pub mod scrape;
 pub mod sockets;
