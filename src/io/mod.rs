@@ -4,3 +4,14 @@
 
 #![allow(unsafe_code, reason = "system calls libpcap, neli and std do not wrap; each with its SAFETY line")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where I/O is done")]
+
+#[cfg(feature = "capture")]
+pub mod capture;
+#[cfg(feature = "capture")]
+pub mod clock;
+#[cfg(feature = "capture")]
+mod eventfd;
+#[cfg(feature = "capture")]
+pub mod pcap;
+#[cfg(feature = "capture")]
+pub mod replay;
