@@ -128,6 +128,17 @@ fn is_plain_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(plain) && !path.starts_with("/-/")
 }
 
+impl Default for Sockets {
+    fn default() -> Self {
+        Self {
+            procfs: PathBuf::from("/proc"),
+            source: SourceChoice::Auto,
+            cache_ttl: Duration::from_secs(1),
+            cpu_budget: 0.02,
+        }
+    }
+}
+
 impl Sockets {
     /// Most that `--sockets.cache-ttl` may be: older counts would be taken for current ones.
     pub const MAX_CACHE_TTL: Duration = Duration::from_secs(300);
@@ -246,13 +257,7 @@ mod tests {
             max_requests: 40,
         };
         assert_eq!(serve.web, web);
-        let sockets = Sockets {
-            procfs: "/proc".into(),
-            source: SourceChoice::Auto,
-            cache_ttl: Duration::from_secs(1),
-            cpu_budget: 0.02,
-        };
-        assert_eq!(serve.sockets, Some(sockets));
+        assert_eq!(serve.sockets, Some(Sockets::default()));
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::{
 use anyhow::Context;
 use dbwire_exporter::{
     cli::{self, Stop},
-    config::{Action, Config, Serve},
-    io::{collect::Collector, listen, log, process::Process, server, signals::StopSignals},
+    config::{Action, Config, Serve, Web},
+    io::{collect::Collector, listen, log, process::Process, server, signals::StopSignals, sockets},
     metrics::build,
     web::Routes,
 };
@@ -57,19 +57,22 @@ fn run(config: Config) -> anyhow::Result<()> {
 fn run_daemon(config: Serve) -> anyhow::Result<()> {
     // First what may fail, so that a start that fails says one thing only.
     let listeners = listen::bind(&config.web.listen)?;
+    let sockets = config.sockets.as_ref().map(sockets::start).transpose();
+    let sockets = sockets.context("cannot start the socket collector's thread (see ulimit -u)")?;
+    let collector = Collector { process: Process::for_self(), sockets };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the event loop (out of file descriptors? see ulimit -n)")?;
-    let served = runtime.block_on(serve(config, listeners));
+    let served = runtime.block_on(serve(config.web, listeners, collector));
     // Work that is still blocked (a dump of the socket table, say) must not hold up the exit.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(config: Serve, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
+async fn serve(config: Web, listeners: Vec<TcpListener>, collector: Collector) -> anyhow::Result<()> {
     let stop = StopSignals::install().context("cannot handle SIGTERM and SIGINT")?;
-    let routes = Routes::new(&config.web.telemetry_path);
+    let routes = Routes::new(&config.telemetry_path);
     tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
     let listeners =
@@ -77,7 +80,7 @@ async fn serve(config: Serve, listeners: Vec<TcpListener>) -> anyhow::Result<()>
     for address in addresses {
         tracing::info!(%address, url = url(address, &routes), "serving");
     }
-    let app = server::App::new(routes, Collector::new(Process::for_self()), config.web.max_requests);
+    let app = server::App::new(routes, collector, config.max_requests);
     let stop = async {
         let signal = stop.wait().await;
         tracing::info!(signal, "stopping");

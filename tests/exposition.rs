@@ -83,6 +83,42 @@ fn the_programs_own_metrics_are_always_there() {
 }
 
 #[test]
+fn sockets_are_counted_in_all_eleven_states_from_either_source() {
+    for source in ["netlink", "procfs"] {
+        let exporter = Exporter::start(&["--sockets.source", source]);
+        let page = exporter.scrape();
+        for state in [
+            "established",
+            "syn_sent",
+            "syn_recv",
+            "fin_wait1",
+            "fin_wait2",
+            "time_wait",
+            "close",
+            "close_wait",
+            "last_ack",
+            "listen",
+            "closing",
+        ] {
+            page.get(&format!("dbwire_tcp_connection_states{{state=\"{state}\"}}"));
+        }
+        assert!(page.get("dbwire_tcp_connection_states{state=\"listen\"}") >= 1.0, "it listens itself");
+        assert_eq!(page.get(&format!("dbwire_tcp_source_info{{source=\"{source}\"}}")), 1.0);
+        assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"sockets\"}"), 1.0);
+        assert!(exporter.request("GET", "/").body.contains(&format!("counted from {source}")));
+    }
+}
+
+#[test]
+fn a_source_that_fails_leaves_a_page_without_counts_that_says_so() {
+    let exporter = Exporter::start(&["--sockets.source", "procfs", "--path.procfs", "/no/such/place"]);
+    let page = exporter.scrape();
+    assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"sockets\"}"), 0.0);
+    assert!(!page.types.contains_key("dbwire_tcp_connection_states"), "zeros would be taken for counts");
+    assert!(exporter.request("GET", "/").body.contains("TCP socket states: does not work"));
+}
+
+#[test]
 fn two_pages_have_the_same_lines_in_the_same_order() {
     let exporter = Exporter::start(&[]);
     let lines = || {

@@ -10,4 +10,5 @@ pub mod build;
 pub mod family;
 pub mod names;
 pub mod scrape;
+pub mod sockets;
 pub mod text;
