@@ -6,15 +6,23 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "capture")]
+mod mysql;
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum, builder::BoolishValueParser};
+
+#[cfg(feature = "capture")]
+pub use mysql::{CaptureArgs, Command, DecodeArgs, ReplayArgs};
 
 /// Prometheus exporter for hosts that run, or talk to, MySQL and MariaDB: TCP socket states by netlink, queries
 /// decoded from packets.
 #[derive(Debug, Parser)]
 #[command(
     name = "dbwire_exporter",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit status: 0 asked to stop, 1 could not start, 2 bad usage."
 )]
@@ -22,6 +30,10 @@ pub struct Cli {
     /// Flags of the daemon.
     #[command(flatten)]
     pub serve: ServeArgs,
+    /// What to do instead of serving.
+    #[cfg(feature = "capture")]
+    #[command(subcommand)]
+    pub command: Option<Command>,
 }
 
 /// Flags of the daemon.
@@ -39,6 +51,14 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "named for its type")]
     pub sockets: SocketsArgs,
+    #[cfg(feature = "capture")]
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "named for its type")]
+    pub capture: CaptureArgs,
+    #[cfg(feature = "capture")]
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "named for its type")]
+    pub decode: DecodeArgs,
 }
 
 /// The HTTP server.
