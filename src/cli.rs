@@ -222,7 +222,7 @@ fn one_line(error: &clap::Error) -> String {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .filter(|line| !line.is_empty())
         .collect();
-    let message = parts.join(" ");
+    let message = parts.join(" ").replace(" tip: ", "; ");
     format!("{}; see --help", message.strip_prefix("error: ").unwrap_or(&message))
 }
 
@@ -273,7 +273,7 @@ mod tests {
         let cases = [
             (
                 "--web.max-request 3",
-                "unexpected argument '--web.max-request' found tip: a similar argument exists: \
+                "unexpected argument '--web.max-request' found; a similar argument exists: \
               '--web.max-requests'; see --help",
             ),
             (
