@@ -39,25 +39,25 @@ pub struct Cli {
 /// Flags of the daemon.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// The HTTP server.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub web: WebArgs,
+    /// Logging, to stderr.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub log: LogArgs,
+    /// Which collectors run.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub collectors: CollectorArgs,
+    /// The socket collector.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub sockets: SocketsArgs,
+    /// Where MySQL's packets come from.
     #[cfg(feature = "capture")]
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub capture: CaptureArgs,
+    /// Which packets are MySQL's, and how they are counted.
     #[cfg(feature = "capture")]
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub decode: DecodeArgs,
 }
 

@@ -15,6 +15,12 @@ use dbwire_exporter::{
     metrics::build,
     web::Routes,
 };
+#[cfg(feature = "capture")]
+use dbwire_exporter::{
+    config::Replay,
+    io::mysql::{self, MysqlCollector},
+    metrics::text,
+};
 
 /// Bad usage; 0 is "asked to stop" and 1 "could not start".
 const BAD_USAGE: u8 = 2;
@@ -50,30 +56,69 @@ fn complain(message: &str) {
 fn run(config: Config) -> anyhow::Result<()> {
     log::start(config.log);
     match config.action {
-        Action::Serve(serve) => run_daemon(serve),
+        Action::Serve(serve) => run_daemon(&serve),
+        #[cfg(feature = "capture")]
+        Action::Replay(replay) => print_replay(&replay),
     }
 }
 
-fn run_daemon(config: Serve) -> anyhow::Result<()> {
+#[cfg(feature = "capture")]
+fn print_replay(config: &Replay) -> anyhow::Result<()> {
+    let mut page = Vec::new();
+    text::encode(mysql::replay_families(config)?, &mut page)?;
+    match io::stdout().write_all(&page) {
+        // Whoever closed the pipe has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn run_daemon(config: &Serve) -> anyhow::Result<()> {
     // First what may fail, so that a start that fails says one thing only.
     let listeners = listen::bind(&config.web.listen)?;
-    let sockets = config.sockets.as_ref().map(sockets::start).transpose();
-    let sockets = sockets.context("cannot start the socket collector's thread (see ulimit -u)")?;
-    let collector = Collector { process: Process::for_self(), sockets };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the event loop (out of file descriptors? see ulimit -n)")?;
-    let served = runtime.block_on(serve(config.web, listeners, collector));
-    // Work that is still blocked (a dump of the socket table, say) must not hold up the exit.
-    runtime.shutdown_background();
-    served
+    let stop = {
+        let _inside = runtime.enter();
+        StopSignals::install().context("cannot handle SIGTERM and SIGINT")?
+    };
+    tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
+    let collector = start_collectors(config)?;
+    runtime.block_on(serve(&config.web, listeners, collector, stop))
 }
 
-async fn serve(config: Web, listeners: Vec<TcpListener>, collector: Collector) -> anyhow::Result<()> {
-    let stop = StopSignals::install().context("cannot handle SIGTERM and SIGINT")?;
+/// What cannot be read or captured is no reason not to start: the page tells, and the log says what to do.
+fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
+    let advice = |collector| format!("cannot start the {collector} collector (see ulimit -n and -u)");
+    Ok(Collector {
+        process: Process::for_self(),
+        #[cfg(feature = "capture")]
+        mysql: config
+            .mysql
+            .as_ref()
+            .map(MysqlCollector::start)
+            .transpose()
+            .with_context(|| advice("MySQL"))?,
+        sockets: config
+            .sockets
+            .as_ref()
+            .map(sockets::start)
+            .transpose()
+            .with_context(|| advice("sockets"))?,
+    })
+}
+
+async fn serve(
+    config: &Web,
+    listeners: Vec<TcpListener>,
+    collector: Collector,
+    stop: StopSignals,
+) -> anyhow::Result<()> {
     let routes = Routes::new(&config.telemetry_path);
-    tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
     let listeners =
         listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;

@@ -133,6 +133,10 @@ fn two_pages_have_the_same_lines_in_the_same_order() {
     assert!(families.is_sorted(), "{families:#?}");
 }
 
+/// promtool takes every `bits` in a name for a unit of data; these are bits of a port number, and the name is a
+/// contract.
+const KNOWN_COMPLAINT: &str = "dbwire_mysql_sample_bits use base unit \"bytes\" instead of \"bits\"";
+
 #[test]
 fn promtool_finds_nothing_wrong_with_the_page() {
     let Ok(mut promtool) = Command::new("promtool")
@@ -150,7 +154,9 @@ fn promtool_finds_nothing_wrong_with_the_page() {
     let page = exporter.request("GET", "/metrics").body;
     promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
-    let complaints =
-        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && complaints.is_empty(), "{complaints}\n{page}");
+    let text = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    let complaints: Vec<_> =
+        text.lines().filter(|line| !line.is_empty() && *line != KNOWN_COMPLAINT).collect();
+    // 0: nothing found; 3: only what is above.
+    assert!(matches!(output.status.code(), Some(0 | 3)) && complaints.is_empty(), "{complaints:#?}\n{page}");
 }

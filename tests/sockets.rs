@@ -6,10 +6,10 @@
     reason = "tests make sockets and run programs"
 )]
 
-#[path = "support/netns.rs"]
-mod netns;
 #[path = "support/scripted.rs"]
 mod scripted;
+#[path = "support/unshare.rs"]
+mod unshare;
 #[path = "support/zoo.rs"]
 mod zoo;
 
@@ -30,8 +30,8 @@ use dbwire_exporter::{
         state::{State, StateCounts},
     },
 };
-use netns::{in_own_namespace, raise_descriptor_limit};
 use scripted::{Answer, dumper};
+use unshare::{in_own_namespace, raise_descriptor_limit};
 use zoo::{Plan, Zoo, expected};
 
 /// Long enough for any read here; no test waits that long unless it fails.

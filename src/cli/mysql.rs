@@ -21,11 +21,11 @@ pub struct ReplayArgs {
     /// Files to read, in this order, as one capture.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Which packets are MySQL's, and how they are counted.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub decode: DecodeArgs,
+    /// Logging, to stderr.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub log: LogArgs,
 }
 

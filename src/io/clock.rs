@@ -1,6 +1,18 @@
 //! Clocks std does not have.
 
 use std::time::Duration;
+#[cfg(feature = "capture")]
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[cfg(feature = "capture")]
+use crate::packet::Timestamp;
+
+/// The clock that stamps captured packets.
+#[cfg(feature = "capture")]
+pub fn wall() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+}
 
 /// CPU time the calling thread has used so far, in user space and in the kernel.
 pub fn thread_cpu_time() -> Duration {

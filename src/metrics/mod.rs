@@ -7,7 +7,11 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+#[cfg(feature = "capture")]
+pub mod capture;
 pub mod family;
+#[cfg(feature = "capture")]
+pub mod mysql;
 pub mod names;
 pub mod scrape;
 pub mod sockets;

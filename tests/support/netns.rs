@@ -1,61 +1,66 @@
-//! A network namespace of a test's own: its sockets are all that is there.
+//! A network namespace of the test's own, joined to this one by a pair of virtual interfaces.
 
-use std::{io, thread};
+use super::children::{command, output};
 
-/// Runs `body` on a thread in a new network namespace with `lo` up; threads and programs it starts are in the
-/// namespace too, which is gone with the last of them. Without root nothing runs, and a line says so.
-#[allow(clippy::print_stdout, reason = "a skipped test says so by name")]
-pub(crate) fn in_own_namespace(test: &str, body: impl FnOnce() + Send + 'static) {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    if unsafe { libc::geteuid() } != 0 {
-        println!("SKIPPED {test}: needs root");
-        return;
+/// A namespace and its cable; both go when it is dropped.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+    outside: String,
+    subnet: u8,
+}
+
+impl Namespace {
+    /// Makes a namespace with loopback up and `10.231.<subnet>.2` inside, `.1` outside. Needs root.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses, or `subnet` is in use by another test.
+    pub fn new(label: &str, subnet: u8) -> Self {
+        let name = format!("dbwire-{label}-{}", std::process::id());
+        // Interface names hold 15 characters.
+        let outside = format!("dbw{subnet}x{}", std::process::id() % 100_000);
+        output(command("ip").args(["netns", "add", &name]));
+        let made = Self { name, outside, subnet };
+        let inside = ["peer", "name", "eth0", "netns", made.name.as_str()];
+        output(command("ip").args(["link", "add", &made.outside, "type", "veth"]).args(inside));
+        output(command("ip").args(["addr", "add", &format!("{}/24", made.outer()), "dev", &made.outside]));
+        output(command("ip").args(["link", "set", &made.outside, "up"]));
+        for args in [
+            vec!["addr", "add", &format!("{}/24", made.inner()), "dev", "eth0"],
+            vec!["link", "set", "eth0", "up"],
+            vec!["link", "set", "lo", "up"],
+        ] {
+            output(command("ip").args(["-n", &made.name]).args(args));
+        }
+        made
     }
-    let outcome = thread::spawn(|| {
-        enter_new().expect("unshare(CLONE_NEWNET) and lo up");
-        body();
-    })
-    .join();
-    if let Err(panic) = outcome {
-        std::panic::resume_unwind(panic);
+
+    /// Its name, for `ip netns exec`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The interface at this end.
+    pub fn interface(&self) -> &str {
+        &self.outside
+    }
+
+    /// The address inside.
+    pub fn inner(&self) -> String {
+        format!("10.231.{}.2", self.subnet)
+    }
+
+    /// The address at this end.
+    pub fn outer(&self) -> String {
+        format!("10.231.{}.1", self.subnet)
     }
 }
 
-fn enter_new() -> io::Result<()> {
-    // SAFETY: takes flags only; it affects the calling thread alone.
-    if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
-        return Err(io::Error::last_os_error());
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // The pair of interfaces goes with its inner end, but only once nothing keeps the namespace alive.
+        let _ = command("ip").args(["link", "del", &self.outside]).output();
+        let _ = command("ip").args(["netns", "del", &self.name]).output();
     }
-    loopback_up()
-}
-
-fn loopback_up() -> io::Result<()> {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
-    // SAFETY: all-zero bytes are a valid ifreq: integers, and a union of plain data.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = *from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
-    // SAFETY: `fd` is open, and SIOCSIFFLAGS reads a whole ifreq, which `request` is.
-    if unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS, &request) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
-}
-
-/// Lets this process hold as many files as it may.
-pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a valid, writable rlimit for the whole call.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    limit.rlim_cur = limit.rlim_max;
-    // SAFETY: `limit` is a valid rlimit for the whole call.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
