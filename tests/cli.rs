@@ -15,7 +15,9 @@ use std::{
     process::Output,
 };
 
-use exporter::{Exporter, command, request, run, without_capture_rights};
+#[cfg(feature = "capture")]
+use exporter::without_capture_rights;
+use exporter::{Exporter, command, request, run};
 
 /// The only line of stderr.
 fn complaint(output: &Output) -> String {
