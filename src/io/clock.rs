@@ -1,4 +1,4 @@
-//! Clocks std does not have.
+//! Clocks.
 
 use std::time::Duration;
 #[cfg(feature = "capture")]
