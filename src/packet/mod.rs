@@ -4,6 +4,10 @@
 //! at hand. What cannot be decoded is an [`Undecoded`] layer, for a counter; never a guess.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
 
 pub mod filter;
 pub mod link;

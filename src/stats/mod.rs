@@ -1,7 +1,10 @@
 //! Events → aggregates.
+//!
+//! Plain integers, unscaled: what one of them stands for is the multiplier's business, at export.
 
 #![forbid(unsafe_code)]
 
-/// Everything counted from packets. A scrape reads a copy of it.
-#[derive(Debug, Clone, Default)]
-pub struct Stats {}
+pub mod counters;
+pub mod latency;
+
+pub use counters::{Closed, Stats};
