@@ -88,16 +88,15 @@ fn statements(stats: &Stats, scale: Scale) -> Vec<MetricFamily> {
         }
     }
     let mut families = vec![counts.build(), returned.build(), affected.build()];
-    families.extend([duration, first_response].into_iter().filter(|family| !family.is_empty()).map(Family::build));
+    families.extend(
+        [duration, first_response].into_iter().filter(|family| !family.is_empty()).map(Family::build),
+    );
     families
 }
 
 fn histogram(latency: &Latency, scale: Scale) -> HistogramSample {
     HistogramSample {
-        buckets: latency
-            .cumulative()
-            .map(|(bound, count)| (seconds(bound), scale.rounded(count)))
-            .collect(),
+        buckets: latency.cumulative().map(|(bound, count)| (seconds(bound), scale.rounded(count))).collect(),
         count: scale.rounded(latency.count()),
         sum: seconds(latency.sum_nanos()) * scale.0,
     }
@@ -111,8 +110,9 @@ fn connections(stats: &Stats, scale: Scale) -> [MetricFamily; 5] {
     let logins = stats.logins().fold(Family::new(&names::MYSQL_LOGINS), |family, (login, count)| {
         family.sample(&[login.label()], scale.of(count))
     });
-    let closed =
-        stats.connections_closed().fold(Family::new(&names::MYSQL_CONNECTIONS_CLOSED), |family, (reason, count)| {
+    let closed = stats
+        .connections_closed()
+        .fold(Family::new(&names::MYSQL_CONNECTIONS_CLOSED), |family, (reason, count)| {
             family.sample(&[reason.label()], scale.of(count))
         });
     [
@@ -129,12 +129,15 @@ fn decoder(stats: &Stats) -> [MetricFamily; 8] {
     let flows = stats.flows().fold(Family::new(&names::MYSQL_FLOWS), |family, (visibility, count)| {
         family.sample(&[visibility.label()], count as f64)
     });
-    let undecoded =
-        stats.undecoded_by_layer().fold(Family::new(&names::CAPTURE_UNDECODED_PACKETS), |family, (layer, count)| {
+    let undecoded = stats
+        .undecoded_by_layer()
+        .fold(Family::new(&names::CAPTURE_UNDECODED_PACKETS), |family, (layer, count)| {
             family.sample(&[layer.label()], count as f64)
         });
-    let limits =
-        Limit::ALL.iter().zip(stats.limit_hits).fold(Family::new(&names::LIMIT_HITS), |family, (limit, hits)| {
+    let limits = Limit::ALL
+        .iter()
+        .zip(stats.limit_hits)
+        .fold(Family::new(&names::LIMIT_HITS), |family, (limit, hits)| {
             family.sample(&[limit.label()], hits as f64)
         });
     let single = |metric: &'static Metric, value: u64| Family::single(metric, value as f64);

@@ -43,6 +43,7 @@ class PyMySQL:
     def connect(self, host, port, tls):
         import pymysql
         self.error = pymysql.MySQLError
+        self.pings = 0
         self.connection = pymysql.connect(host=host, port=port, user=USER, password=PASSWORD, database=SCHEMA,
                                           autocommit=True, ssl_disabled=not tls)
 
@@ -56,6 +57,7 @@ class PyMySQL:
 
     def ping(self):
         self.connection.ping(reconnect=False)
+        self.pings += 1
 
     def use(self, schema):
         self.connection.select_db(schema)
@@ -72,12 +74,18 @@ class Connector:
     def connect(self, host, port, tls):
         import mysql.connector
         self.error = mysql.connector.Error
+        self.pings = 0
         self.connection = mysql.connector.connect(host=host, port=port, user=USER, password=PASSWORD,
                                                   database=SCHEMA, use_pure=True, autocommit=True,
                                                   ssl_disabled=not tls)
 
+    def cursor(self, **options):
+        # Each new cursor makes sure of its connection by a ping.
+        self.pings += 1
+        return self.connection.cursor(**options)
+
     def text(self, sql):
-        with self.connection.cursor() as cursor:
+        with self.cursor() as cursor:
             cursor.execute(sql)
             rows = cursor.fetchall() if cursor.with_rows else []
             while cursor.nextset():
@@ -86,7 +94,7 @@ class Connector:
 
     def prepared(self, sql, numbers, tally):
         sql = sql.replace("?", "%s")
-        cursor = self.connection.cursor(prepared=True)
+        cursor = self.cursor(prepared=True)
         tally.com["COM_STMT_PREPARE"] += 1
         for number in numbers:
             try:
@@ -106,6 +114,7 @@ class Connector:
 
     def ping(self):
         self.connection.cmd_ping()
+        self.pings += 1
 
     def use(self, schema):
         self.connection.cmd_init_db(schema)
@@ -122,6 +131,7 @@ class Asyncmy:
     def connect(self, host, port, tls):
         import asyncmy
         self.error = asyncmy.errors.MySQLError
+        self.pings = 0
         self.loop = asyncio.new_event_loop()
         self.connection = self.loop.run_until_complete(
             asyncmy.connect(host=host, port=port, user=USER, password=PASSWORD, database=SCHEMA, autocommit=True))
@@ -139,6 +149,7 @@ class Asyncmy:
 
     def ping(self):
         self.loop.run_until_complete(self.connection.ping(reconnect=False))
+        self.pings += 1
 
     def use(self, schema):
         self.loop.run_until_complete(self.connection.select_db(schema))
@@ -173,7 +184,6 @@ def step(driver, prepared, line, tally):
                 text(driver, sql.replace("?", str(number)), tally)
     elif op == "ping":
         driver.ping()
-        tally.com["COM_PING"] += 1
     elif op == "use":
         driver.use(rest)
         tally.com["COM_INIT_DB"] += 1
@@ -196,6 +206,7 @@ def main():
         opened.append((driver, tally))
     for driver, tally in opened:
         driver.close()
+        tally.com["COM_PING"] += driver.pings
         tally.com["COM_QUIT"] += 1
         tally.report()
 

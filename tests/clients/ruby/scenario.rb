@@ -18,17 +18,12 @@ class Run
                                  database: 'test')
     @report = { client: mode, port: 0, connections: 1, com: Hash.new(0), text_statements: Hash.new(0),
                 prepared_executes: Hash.new(0), errors: Hash.new(0) }
-    text_own('SET NAMES utf8mb4')
     @report[:port] = text(PORT_QUERY).first['HOST'].split(':').last.to_i
   end
 
-  def text_own(sql)
+  def text(sql)
     @report[:com]['COM_QUERY'] += 1
     @report[:text_statements][keyword(sql)] += 1
-  end
-
-  def text(sql)
-    text_own(sql)
     attempt do
       rows = @client.query(sql).to_a
       @client.store_result while @client.next_result
