@@ -99,8 +99,9 @@ impl Pipeline {
         &self.bounds
     }
 
+    /// Takes one segment, as [`Self::frame`] does once it has decoded it.
     #[inline]
-    fn segment(&mut self, at: Timestamp, segment: &Segment<'_>) {
+    pub fn segment(&mut self, at: Timestamp, segment: &Segment<'_>) {
         let Some((key, direction)) = self.orient(segment) else { return };
         // The filter has done this for live capture, but for what was in the ring when the class changed.
         if self.class.contains(key.client.port) {

@@ -84,7 +84,7 @@ impl Asked {
     fn wants(self, one: u16, other: u16) -> bool {
         [(one, other), (other, one)].into_iter().any(|(server, client)| {
             let class = (u32::from(client) / (1 << self.first_bit)) % (1 << self.bits);
-            self.ports.iter().any(|&port| port == server) && class == u32::from(self.class)
+            self.ports.contains(&server) && class == u32::from(self.class)
         })
     }
 }

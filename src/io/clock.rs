@@ -1,6 +1,13 @@
-//! Clocks std does not have.
+//! Clocks.
 
 use std::time::Duration;
+
+/// The clock that stamps captured packets.
+#[cfg(feature = "capture")]
+pub fn wall() -> crate::packet::Timestamp {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    crate::packet::Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+}
 
 /// CPU time the calling thread has used so far, in user space and in the kernel (`CLOCK_THREAD_CPUTIME_ID`).
 pub fn thread_cpu_time() -> Duration {

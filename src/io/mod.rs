@@ -5,13 +5,21 @@
 #![allow(unsafe_code, reason = "system calls libpcap, neli and std do not wrap; each with its SAFETY line")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where I/O is done")]
 
+#[cfg(feature = "capture")]
+pub mod capture;
 pub mod clock;
 pub mod collect;
+#[cfg(feature = "capture")]
+mod eventfd;
 pub mod listen;
 pub mod log;
 pub mod netlink;
+#[cfg(feature = "capture")]
+pub mod pcap;
 pub mod process;
 pub mod procfs;
+#[cfg(feature = "capture")]
+pub mod replay;
 pub mod server;
 pub mod signals;
 pub mod sockets;

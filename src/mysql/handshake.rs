@@ -40,6 +40,15 @@ impl Greeting {
     }
 }
 
+impl Greeting {
+    /// Whether a segment is one whole greeting packet.
+    pub fn stands_alone(segment: &[u8]) -> bool {
+        let Some(([a, b, c, sequence], payload)) = segment.split_first_chunk::<4>() else { return false };
+        let length = u32::from_le_bytes([*a, *b, *c, 0]) as usize;
+        *sequence == 0 && payload.len() == length && Self::parse(payload).is_some()
+    }
+}
+
 /// What is used of `Protocol::HandshakeResponse41`, `…320` and `Protocol::SSLRequest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoginRequest<'a> {

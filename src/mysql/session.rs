@@ -200,7 +200,7 @@ impl Session {
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
-        if self.dialogue.server_lost {
+        if self.dialogue.server_lost && !self.dialogue.begins(bytes) {
             return;
         }
         if std::mem::take(&mut self.dialogue.server_restarts) {
@@ -220,6 +220,21 @@ impl Dialogue {
     #[inline]
     fn is_opaque(&self) -> bool {
         matches!(self.phase, Phase::Tls | Phase::Compressed | Phase::Ignored)
+    }
+
+    /// Whether a connection that seemed to be under way begins here after all: its SYN was lost, or is late.
+    fn begins(&mut self, bytes: &[u8]) -> bool {
+        let begins = self.phase == Phase::Command
+            && self.client_lost
+            && self.capabilities.is_none()
+            && Greeting::stands_alone(bytes);
+        if begins {
+            self.phase = Phase::Greeting;
+            self.client_lost = false;
+            self.server_lost = false;
+            self.server_restarts = true;
+        }
+        begins
     }
 
     fn is_lost(&self, direction: Direction) -> bool {

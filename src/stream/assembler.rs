@@ -9,8 +9,7 @@
 //!   yet, so the capture delivered cause after effect.
 //!
 //! A hole is given up, and becomes a gap, when the receiving host has acknowledged what is missing (so it will
-//! not be sent again) and [`PATIENCE_SEGMENTS`] more segments or [`PATIENCE`] have passed; when nothing happened
-//! for [`LONG_PATIENCE`]; when a byte or segment limit is reached; or when the connection ends.
+//! not be sent again) and [`PATIENCE_SEGMENTS`] more segments have passed; after [`PATIENCE`]; when a byte or segment limit is reached; or when the connection ends.
 //!
 //! First copy wins: bytes already delivered or held are never replaced (overlaps, retransmissions).
 
@@ -25,11 +24,9 @@ use crate::{
 /// Segments with payload that may still arrive before an acknowledged hole is given up: captures reorder by a
 /// few positions, not by more.
 pub const PATIENCE_SEGMENTS: u16 = 16;
-/// Nanoseconds of packet time for the same.
-pub const PATIENCE: u64 = 200_000_000;
-/// Nanoseconds of packet time after which a hole is given up even if nobody acknowledged it: three times the
-/// usual retransmission back-off's first steps.
-pub const LONG_PATIENCE: u64 = 3_000_000_000;
+/// Nanoseconds of packet time after which any hole is given up: a retransmission comes after 200 ms, its own after
+/// 400 ms and 800 ms more (RFC 6298 section 5, with Linux' minimum of 200 ms).
+pub const PATIENCE: u64 = 3_000_000_000;
 
 /// Bytes that came early.
 #[derive(Debug)]
@@ -55,9 +52,11 @@ struct Half {
     next: u32,
     /// Highest acknowledgment of this direction's bytes seen; valid once `acked`.
     acknowledged: u32,
-    /// Sequence number after the last byte, once a FIN was seen.
-    end: Option<u32>,
-    /// Time of the last delivery: later ones are never earlier.
+    /// Sequence number of the FIN, once one was seen.
+    fin: Option<u32>,
+    /// Whether everything up to the FIN was delivered; `next` is then behind the FIN, which has a number of its own.
+    finished: bool,
+    /// Time of the last delivery, 0 before the first: later ones are never earlier.
     clock: Timestamp,
     started: bool,
     acked: bool,
@@ -77,8 +76,20 @@ impl Half {
         self.held.iter().map(|held| held.bytes.len()).sum()
     }
 
-    fn finished(&self) -> bool {
-        self.end.is_some_and(|end| !seq::after(end, self.next))
+    /// A SYN tells where the stream begins, even after acknowledgments of it that were captured earlier.
+    fn restart(&mut self, sequence: u32) {
+        if self.clock == Timestamp(0) && self.held.is_empty() {
+            self.next = sequence;
+        }
+    }
+
+    /// Steps over the FIN if it is next.
+    #[inline]
+    fn pass_fin(&mut self) {
+        if self.fin == Some(self.next) && !self.finished {
+            self.finished = true;
+            self.next = self.next.wrapping_add(1);
+        }
     }
 }
 
@@ -119,6 +130,9 @@ impl Assembler {
         let first = segment.sequence.wrapping_add(u32::from(syn));
         let acknowledges = segment.flags.any(TcpFlags::ACK).then_some(segment.acknowledgment);
         self.half(direction).start(first);
+        if syn {
+            self.half(direction).restart(first);
+        }
         if let Some(acknowledgment) = acknowledges {
             let other = self.half(direction.reverse());
             other.start(acknowledgment);
@@ -128,7 +142,11 @@ impl Assembler {
         }
         let length = (segment.payload.len() as u32).wrapping_add(segment.cut);
         if segment.flags.any(TcpFlags::FIN) {
-            self.half(direction).end = Some(first.wrapping_add(length));
+            let half = self.half(direction);
+            half.fin = Some(first.wrapping_add(length));
+            if length == 0 {
+                half.pass_fin();
+            }
         }
         if length == 0 && self.stalled.is_none() {
             return;
@@ -167,7 +185,7 @@ impl Assembler {
     #[inline]
     pub fn is_finished(&self) -> bool {
         let [a, b] = &self.halves;
-        a.finished() && b.finished()
+        a.finished && b.finished
     }
 
     /// Whether the client's stream begins right after a SYN with this sequence number.
@@ -198,6 +216,7 @@ impl Assembler {
         let at = arrival.at.max(half.clock);
         half.clock = at;
         half.next = half.next.wrapping_add(arrival.bytes.len() as u32).wrapping_add(arrival.cut);
+        half.pass_fin();
         if !arrival.bytes.is_empty() {
             receiver.data(direction, at, arrival.bytes);
         }
@@ -331,8 +350,7 @@ impl Assembler {
             stall.segments = stall.segments.saturating_add(segments);
             let stall = *stall;
             let waited = now.nanos_since(stall.since);
-            let acknowledged = stall.segments > PATIENCE_SEGMENTS || waited > PATIENCE;
-            let over = waited > LONG_PATIENCE || (acknowledged && self.is_lost());
+            let over = waited > PATIENCE || (stall.segments > PATIENCE_SEGMENTS && self.is_lost());
             if !over || !self.release_earliest(bounds, receiver) {
                 return;
             }
@@ -400,13 +418,15 @@ impl Assembler {
         };
         self.skip(direction, sequence, at, receiver);
         if let Some(acknowledgment) = acknowledges {
-            // Bytes of the other direction that are held are not missing: stop the gap before them.
-            while seq::after(acknowledgment, self.half(direction.reverse()).next) {
-                let other = self.half(direction.reverse());
-                let before = other.held.front().map_or(acknowledgment, |held| held.sequence);
-                self.skip(direction.reverse(), seq::earliest(before, acknowledgment), at, receiver);
-                if !self.deliver_regardless(direction.reverse(), bounds, receiver) {
-                    break;
+            // Bytes of the other direction that are held are not missing: the gap ends before them, and those that
+            // the sender of this segment had received go first.
+            let other = direction.reverse();
+            while seq::after(acknowledgment, self.half(other).next) {
+                let held = self.half(other).held.front().map_or(acknowledgment, |held| held.sequence);
+                if seq::after(held, self.half(other).next) {
+                    self.skip(other, seq::earliest(held, acknowledgment), at, receiver);
+                } else {
+                    self.deliver_regardless(other, bounds, receiver);
                 }
             }
         }
@@ -414,22 +434,12 @@ impl Assembler {
         true
     }
 
-    /// Delivers the first held segment of a direction if nothing of its own stream is missing before it.
-    fn deliver_regardless(
-        &mut self,
-        direction: Direction,
-        bounds: &Bounds,
-        receiver: &mut impl Receiver,
-    ) -> bool {
-        let half = self.half(direction);
-        let next = half.next;
-        if !half.held.front().is_some_and(|held| !seq::after(held.sequence, next)) {
-            return false;
-        }
-        if let Some(held) = half.held.front_mut() {
+    /// Delivers the first held segment of a direction whatever it acknowledges.
+    fn deliver_regardless(&mut self, direction: Direction, bounds: &Bounds, receiver: &mut impl Receiver) {
+        if let Some(held) = self.half(direction).held.front_mut() {
             held.acknowledges = None;
         }
-        self.deliver_ready(direction, bounds, receiver)
+        self.deliver_ready(direction, bounds, receiver);
     }
 
     /// Declares everything before `sequence` missing.
@@ -438,6 +448,7 @@ impl Assembler {
         let missing = seq::distance(half.next, sequence);
         if missing > 0 {
             half.next = sequence;
+            half.pass_fin();
             let at = at.max(half.clock);
             half.clock = at;
             receiver.gap(direction, at, missing as u32, Missing::Lost);
@@ -460,3 +471,6 @@ fn skip_to<'a>(from: u32, first: u32, arrival: Arrival<'a>) -> Option<(u32, Arri
     let cut = (arrival.cut as usize).checked_sub(old.saturating_sub(arrival.bytes.len()))?;
     (cut > 0).then_some((from, Arrival { bytes: &[], cut: cut as u32, ..arrival }))
 }
+
+#[cfg(test)]
+mod tests;

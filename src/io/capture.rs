@@ -1,0 +1,312 @@
+//! The capture thread: it owns the libpcap handle and a [`Pipeline`], and shares nothing with the other threads
+//! while packets flow. A scrape asks for a copy of what was counted; the thread reads the ring empty, copies,
+//! and goes on.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    clock,
+    eventfd::EventFd,
+    pcap::{Drops, Live, OpenError, RING_TIMEOUT_MS, Settings},
+};
+use crate::{
+    packet::{Timestamp, filter::Selection},
+    pipeline::{Options, Pipeline},
+    stats::capture::{CaptureStats, Snapshot},
+};
+
+/// Frames decoded between two looks at whether to stop.
+const BATCH: usize = 1024;
+/// Batches read before a scrape is answered even though the ring has more: about a full default ring of small packets.
+const BATCHES_PER_ROUND: usize = 64;
+/// How often the pipeline is told the time.
+const TICK: Duration = Duration::from_millis(500);
+/// The first and the longest wait before an interface that is not there is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Packets younger than this may still be in a block of the ring the kernel has not shown yet.
+const RING_LAG_NANOS: u64 = 2 * RING_TIMEOUT_MS as u64 * 1_000_000;
+
+/// What the other threads ask of the capture thread.
+#[derive(Debug)]
+struct Requests {
+    wake: EventFd,
+    /// How many snapshots have been asked for.
+    asked: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// A snapshot and the number of the latest request it answers.
+#[derive(Debug)]
+struct Published {
+    answers: u64,
+    snapshot: Arc<Snapshot>,
+}
+
+/// Reads what the capture thread has counted. Clones share the thread.
+#[derive(Debug, Clone)]
+pub struct CaptureHandle {
+    requests: Arc<Requests>,
+    published: watch::Receiver<Published>,
+}
+
+impl CaptureHandle {
+    /// Everything counted up to now, as far as the kernel has shown the packets (up to 100 ms ago).
+    ///
+    /// If the thread does not answer `within` that time, what it last published. `None` if it has ended.
+    pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
+        let request = self.requests.asked.fetch_add(1, Ordering::AcqRel) + 1;
+        self.requests.wake.signal();
+        let mut published = self.published.clone();
+        let answer = published.wait_for(|published| published.answers >= request);
+        if let Ok(result) = tokio::time::timeout(within, answer).await {
+            return result.ok().map(|published| Arc::clone(&published.snapshot));
+        }
+        Some(Arc::clone(&self.published.borrow().snapshot))
+    }
+}
+
+/// The running thread. Dropping it stops it.
+#[derive(Debug)]
+pub struct CaptureThread {
+    handle: CaptureHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl CaptureThread {
+    /// Opens the capture, here and now, and starts the thread, named `capture`.
+    ///
+    /// A capture that cannot be opened is no error: it is logged, [`CaptureStats::error`] says why, and unless
+    /// a permission is missing it is tried again. So is an interface that goes away later.
+    ///
+    /// # Errors
+    /// If the system has no descriptors or threads left.
+    pub fn start(interface: String, buffer_bytes: u32, options: Options) -> io::Result<Self> {
+        let selection = Selection { ports: options.ports.clone(), class: options.class };
+        let settings = Settings { interface, selection, buffer_bytes };
+        let requests = Arc::new(Requests {
+            wake: EventFd::new()?,
+            asked: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        });
+        let source = Source::new(settings);
+        let first = Published {
+            answers: 0,
+            snapshot: Arc::new(Snapshot { capture: source.state.clone(), ..Snapshot::default() }),
+        };
+        let (publisher, published) = watch::channel(first);
+        let handle = CaptureHandle { requests: Arc::clone(&requests), published };
+        let worker = move || {
+            Worker {
+                source,
+                requests,
+                publisher,
+                spare: Arc::default(),
+                pipeline: Pipeline::new(options),
+                latest: Timestamp::default(),
+                ticked: Instant::now(),
+            }
+            .run();
+        };
+        let thread = thread::Builder::new().name("capture".to_owned()).spawn(worker)?;
+        Ok(Self { handle, thread: Some(thread) })
+    }
+
+    /// For readers.
+    pub fn handle(&self) -> CaptureHandle {
+        self.handle.clone()
+    }
+}
+
+impl Drop for CaptureThread {
+    fn drop(&mut self) {
+        self.handle.requests.stop.store(true, Ordering::Release);
+        self.handle.requests.wake.signal();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the capture thread had panicked");
+        }
+    }
+}
+
+/// The capture, open or not, and its state over all the times it was opened.
+#[derive(Debug)]
+struct Source {
+    settings: Settings,
+    live: Option<Live>,
+    /// When to try again, and how long to wait if that fails.
+    retry: Option<(Instant, Duration)>,
+    state: CaptureStats,
+    /// As the open handle last told them.
+    drops: Drops,
+}
+
+impl Source {
+    fn new(settings: Settings) -> Self {
+        let state = CaptureStats { interface: settings.interface.clone(), ..CaptureStats::default() };
+        let mut source = Self { settings, live: None, retry: None, state, drops: Drops::default() };
+        source.open(RETRY.0);
+        source
+    }
+
+    fn open(&mut self, wait_if_it_fails: Duration) {
+        let interface = &self.settings.interface;
+        match Live::open(&self.settings) {
+            Ok(live) => {
+                tracing::info!(interface, link = ?live.link(), "capturing");
+                self.state.up = true;
+                self.state.link = Some(live.link());
+                self.state.error = None;
+                self.drops = Drops::default();
+                self.retry = None;
+                self.live = Some(live);
+            }
+            Err(error) => {
+                let lasting = matches!(error, OpenError::Permission { .. });
+                self.retry = (!lasting).then(|| (Instant::now() + wait_if_it_fails, wait_if_it_fails));
+                self.down(error.to_string());
+            }
+        }
+    }
+
+    /// Says once what is wrong, not at each attempt.
+    fn down(&mut self, error: String) {
+        self.live = None;
+        self.state.up = false;
+        if self.state.error.as_ref() != Some(&error) {
+            tracing::warn!(interface = self.settings.interface, "no packets are captured: {error}");
+            self.state.error = Some(error);
+        }
+    }
+
+    fn lost(&mut self, error: &pcap::Error) {
+        self.retry = Some((Instant::now() + RETRY.0, RETRY.0));
+        self.down(format!("{}: {error}", self.settings.interface));
+    }
+
+    fn retry_if_due(&mut self) {
+        if let Some((at, wait)) = self.retry
+            && at <= Instant::now()
+        {
+            self.open((wait * 2).min(RETRY.1));
+        }
+    }
+
+    /// Brings `state` up to date. Called on the capture thread: it measures that thread.
+    fn refresh(&mut self) {
+        self.state.cpu = clock::thread_cpu_time();
+        if let Some(Ok(now)) = self.live.as_mut().map(Live::drops) {
+            let lost = now.since(std::mem::replace(&mut self.drops, now));
+            self.state.dropped_by_kernel += u64::from(lost.kernel);
+            self.state.dropped_by_interface += u64::from(lost.interface);
+        }
+    }
+}
+
+/// What runs on the thread.
+struct Worker {
+    source: Source,
+    requests: Arc<Requests>,
+    publisher: watch::Sender<Published>,
+    /// The snapshot before the published one: its allocations serve again once no reader holds it.
+    spare: Arc<Snapshot>,
+    pipeline: Pipeline,
+    /// Of the last frame.
+    latest: Timestamp,
+    ticked: Instant,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while !self.must_stop() {
+            self.wait();
+            self.requests.wake.clear();
+            let asked = self.requests.asked.load(Ordering::Acquire);
+            let ring_is_empty = self.read_ring();
+            self.tick_if_due(ring_is_empty);
+            if asked > self.publisher.borrow().answers {
+                self.publish(asked);
+            }
+            self.source.retry_if_due();
+        }
+    }
+
+    fn must_stop(&self) -> bool {
+        self.requests.stop.load(Ordering::Acquire)
+    }
+
+    /// Until there are packets or a request, or it is time for a tick.
+    fn wait(&self) {
+        let left = TICK.saturating_sub(self.ticked.elapsed());
+        poll(self.requests.wake.as_fd(), self.source.live.as_ref().map(|live| live.as_fd()), left);
+    }
+
+    /// Feeds the pipeline what the ring has; `false` if there was more than a round's worth.
+    fn read_ring(&mut self) -> bool {
+        let Some(live) = self.source.live.as_mut() else { return true };
+        let link = live.link();
+        for _ in 0..BATCHES_PER_ROUND {
+            let (pipeline, latest) = (&mut self.pipeline, &mut self.latest);
+            let result = live.dispatch(BATCH, |frame| {
+                *latest = frame.timestamp;
+                pipeline.frame(link, frame);
+            });
+            match result {
+                Ok(frames) if frames < BATCH => return true,
+                Ok(_) if self.requests.stop.load(Ordering::Acquire) => return false,
+                Ok(_) => {}
+                Err(error) => {
+                    self.source.lost(&error);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// With nothing left in the ring, packet time has come as far as the clock, but for what the kernel has not
+    /// shown yet; else only as far as the last packet.
+    fn tick_if_due(&mut self, ring_is_empty: bool) {
+        if self.ticked.elapsed() < TICK {
+            return;
+        }
+        self.ticked = Instant::now();
+        let shown = Timestamp(clock::wall().0.saturating_sub(RING_LAG_NANOS));
+        self.pipeline.tick(if ring_is_empty { self.latest.max(shown) } else { self.latest });
+    }
+
+    fn publish(&mut self, answers: u64) {
+        self.source.refresh();
+        let (stats, capture) = (self.pipeline.stats(), &self.source.state);
+        match Arc::get_mut(&mut self.spare) {
+            Some(spare) => {
+                spare.stats.clone_from(stats);
+                spare.capture.clone_from(capture);
+            }
+            None => self.spare = Arc::new(Snapshot { stats: stats.clone(), capture: capture.clone() }),
+        }
+        let snapshot = Arc::clone(&self.spare);
+        self.spare = self.publisher.send_replace(Published { answers, snapshot }).snapshot;
+    }
+}
+
+/// Waits until one of the descriptors is readable, or for `at_most`.
+fn poll(wake: BorrowedFd<'_>, ring: Option<BorrowedFd<'_>>, at_most: Duration) {
+    let readable = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // poll(2) ignores a negative descriptor.
+    let mut fds = [readable(wake.as_raw_fd()), readable(ring.map_or(-1, |fd| fd.as_raw_fd()))];
+    // Rounded up: rounded down, the last millisecond before a tick would be spent spinning.
+    let milliseconds = i32::try_from(at_most.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+    // SAFETY: `fds` is an array of as many pollfds as told, and both descriptors are borrowed, so open. An error
+    // (EINTR) is a wake-up with nothing to do.
+    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, milliseconds) };
+}
