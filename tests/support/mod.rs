@@ -7,7 +7,9 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod children;
+pub mod clients;
 pub mod corpus;
+pub mod exporter;
 pub mod exposition;
 pub mod mariadb;
 pub mod netns;
