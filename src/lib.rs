@@ -20,7 +20,7 @@
 //!   module takes bytes and `now` as values. `clippy.toml` and `tests/architecture.rs` enforce it.
 //! * **Untrusted bytes.** `packet`, `stream`, `mysql`, `digest` and `sockets` never panic, never index
 //!   unchecked, never allocate what a length field asks for, and hold bounded state: each limit is a named
-//!   [`stats::Limit`] with a counter of what was refused.
+//!   [`limits::Limit`] with a counter of what was refused.
 //! * **Unsure is not counted as sure.** A gap, a start in mid-stream, an unknown protocol is its own visible
 //!   series. Loss and truncation may lower counts, never raise them.
 //! * **The hot path** does not allocate, lock or read a clock per packet; time comes from packet timestamps.
@@ -30,6 +30,8 @@
 
 #[cfg(feature = "capture")]
 pub mod digest;
+#[cfg(feature = "capture")]
+pub mod limits;
 #[cfg(feature = "capture")]
 pub mod mysql;
 #[cfg(feature = "capture")]

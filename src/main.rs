@@ -1,2 +1,148 @@
-//! dbwire_exporter.
-fn main() {}
+//! dbwire_exporter: parse, validate, open, serve, drain. See the library for everything else.
+
+use std::{
+    io::{self, Write},
+    net::{SocketAddr, TcpListener},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use dbwire_exporter::{
+    cli::{self, Stop},
+    config::{Action, Config, Serve, Web},
+    io::{collect::Collector, listen, log, process::Process, server, signals::StopSignals, sockets},
+    metrics::build,
+    web::Routes,
+};
+#[cfg(feature = "capture")]
+use dbwire_exporter::{
+    config::Replay,
+    io::mysql::{self, MysqlCollector},
+    metrics::text,
+};
+
+/// Bad usage; 0 is "asked to stop" and 1 "could not start".
+const BAD_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let config = cli::parse(std::env::args_os(), build::VERSION_LINE)
+        .and_then(|cli| Config::from_cli(cli).map_err(|invalid| Stop::Usage(invalid.to_string())));
+    match config {
+        Ok(config) => match run(config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&format!("{error:#}"));
+                ExitCode::FAILURE
+            }
+        },
+        Err(Stop::Print(text)) => {
+            // Whoever closed the pipe has seen enough.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(Stop::Usage(message)) => {
+            complain(&message);
+            ExitCode::from(BAD_USAGE)
+        }
+    }
+}
+
+/// One line on stderr, whatever the message.
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "dbwire_exporter: {}", message.replace('\n', " "));
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
+    log::start(config.log);
+    match config.action {
+        Action::Serve(serve) => run_daemon(&serve),
+        #[cfg(feature = "capture")]
+        Action::Replay(replay) => print_replay(&replay),
+    }
+}
+
+#[cfg(feature = "capture")]
+fn print_replay(config: &Replay) -> anyhow::Result<()> {
+    let mut page = Vec::new();
+    text::encode(mysql::replay_families(config)?, &mut page)?;
+    match io::stdout().write_all(&page) {
+        // Whoever closed the pipe has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn run_daemon(config: &Serve) -> anyhow::Result<()> {
+    // First what may fail, so that a start that fails says one thing only.
+    let listeners = listen::bind(&config.web.listen)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop (out of file descriptors? see ulimit -n)")?;
+    let stop = {
+        let _inside = runtime.enter();
+        StopSignals::install().context("cannot handle SIGTERM and SIGINT")?
+    };
+    tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
+    let collector = start_collectors(config)?;
+    runtime.block_on(serve(&config.web, listeners, collector, stop))
+}
+
+/// What cannot be read or captured is no reason not to start: the page tells, and the log says what to do.
+fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
+    let advice = |collector| format!("cannot start the {collector} collector (see ulimit -n and -u)");
+    Ok(Collector {
+        process: Process::for_self(),
+        #[cfg(feature = "capture")]
+        mysql: config
+            .mysql
+            .as_ref()
+            .map(MysqlCollector::start)
+            .transpose()
+            .with_context(|| advice("MySQL"))?,
+        sockets: config
+            .sockets
+            .as_ref()
+            .map(sockets::start)
+            .transpose()
+            .with_context(|| advice("sockets"))?,
+    })
+}
+
+async fn serve(
+    config: &Web,
+    listeners: Vec<TcpListener>,
+    collector: Collector,
+    stop: StopSignals,
+) -> anyhow::Result<()> {
+    let routes = Routes::new(&config.telemetry_path);
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    let listeners =
+        listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+    for address in addresses {
+        tracing::info!(%address, url = url(address, &routes), "serving");
+    }
+    let app = server::App::new(routes, collector, config.max_requests);
+    let stop = async {
+        let signal = stop.wait().await;
+        tracing::info!(signal, "stopping");
+    };
+    server::serve(listeners, Arc::new(app), stop).await;
+    Ok(())
+}
+
+/// Where to look, as something to click on.
+fn url(mut address: SocketAddr, routes: &Routes) -> String {
+    let path = routes.telemetry_path();
+    if address.ip().is_unspecified() {
+        return format!("http://localhost:{}{path}", address.port());
+    }
+    if let SocketAddr::V6(v6) = &mut address {
+        // A zone has no agreed form in a URL.
+        v6.set_scope_id(0);
+    }
+    format!("http://{address}{path}")
+}

@@ -1,54 +1,240 @@
 //! `packet → stream → mysql → stats` joined: one value, used alike by live capture, replay, tests and benches.
 //!
-//! Call order: [`Pipeline::frame`] for each frame, [`Pipeline::tick`] now and then (at least once a second while
-//! capturing), [`Pipeline::finish`] once at the end of a file. [`Pipeline::stats`] may be read at any time.
+//! Call order: [`Pipeline::frame`] for each frame, [`Pipeline::tick`] now and then while frames may be missing (at
+//! least once a second while capturing), [`Pipeline::finish`] once at the end of a file. [`Pipeline::stats`] may be
+//! read at any time.
 
 #![forbid(unsafe_code)]
 
 use crate::{
     config::PortSet,
-    packet::{Frame, Timestamp, link::LinkType},
+    limits::{Bounds, Limit},
+    mysql::session::Session,
+    packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, link::LinkType, segment},
     sample::class::SampleClass,
-    stats::Stats,
+    stats::{Closed, Stats},
+    stream::{
+        Direction, Missing, Receiver,
+        flows::{Ending, FlowKey, FlowTable, Handler, Start},
+    },
 };
+
+/// Nanoseconds of packet time between two ticks.
+const TICK: u64 = 100_000_000;
 
 /// What a pipeline needs to know.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Ports the servers listen on.
     pub ports: PortSet,
-    /// Connections to decode; segments of others are ignored.
+    /// Connections to decode; segments of others are passed over.
     pub class: SampleClass,
     /// Most connections tracked at once.
     pub max_flows: usize,
-    /// What each event adds to the estimated counters.
-    pub multiplier: f64,
+    /// Makes the connection table's hash unpredictable; any number will do for a replay.
+    pub seed: u64,
 }
 
 /// Decodes frames into [`Stats`].
 #[derive(Debug)]
 pub struct Pipeline {
-    stats: Stats,
+    ports: PortSet,
+    class: SampleClass,
+    flows: FlowTable<Connection>,
+    bounds: Bounds,
+    sink: Sink,
+    next_tick: Timestamp,
 }
 
 impl Pipeline {
     /// An empty pipeline.
-    pub fn new(_options: Options) -> Self {
-        Self { stats: Stats::default() }
+    pub fn new(options: Options) -> Self {
+        Self {
+            ports: options.ports,
+            class: options.class,
+            flows: FlowTable::new(options.max_flows, options.seed),
+            bounds: Bounds::default(),
+            sink: Sink { stats: Stats::default() },
+            next_tick: Timestamp(0),
+        }
     }
 
     /// Decodes one frame.
-    pub fn frame(&mut self, _link: LinkType, _frame: &Frame<'_>) {}
+    #[inline]
+    pub fn frame(&mut self, link: LinkType, frame: &Frame<'_>) {
+        self.sink.stats.packets += 1;
+        self.sink.stats.bytes += u64::from(frame.wire_length);
+        if frame.timestamp >= self.next_tick {
+            self.tick(frame.timestamp);
+        }
+        match segment::decode(link, frame) {
+            Ok(segment) => self.segment(frame.timestamp, &segment),
+            Err(layer) => self.sink.stats.undecoded(layer),
+        }
+    }
 
-    /// Tells that packet time has reached `now`: idle connections expire, holes that nothing will fill any more
-    /// become gaps.
-    pub fn tick(&mut self, _now: Timestamp) {}
+    /// Packet time has reached `now`: connections idle for too long are forgotten, holes that nothing will fill any
+    /// more become gaps.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.next_tick = Timestamp(now.0.saturating_add(TICK));
+        self.flows.tick(now, &self.bounds, &mut self.sink);
+    }
 
     /// The input has ended: everything still held back is delivered.
-    pub fn finish(&mut self) {}
+    pub fn finish(&mut self) {
+        self.flows.finish(&self.bounds, &mut self.sink);
+    }
 
     /// What has been counted so far.
-    pub fn stats(&self) -> &Stats {
-        &self.stats
+    pub fn stats(&mut self) -> &Stats {
+        let hits = self.bounds.hits();
+        for limit in Limit::ALL.into_iter().filter(|limit| *limit != Limit::ErrorCodes) {
+            self.sink.stats.limit_hits[limit as usize] = hits[limit as usize];
+        }
+        &self.sink.stats
+    }
+
+    /// What is in use of the shared bounds.
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// Takes one segment, as [`Self::frame`] does once it has decoded it.
+    #[inline]
+    pub fn segment(&mut self, at: Timestamp, segment: &Segment<'_>) {
+        let Some((key, direction)) = self.orient(segment) else { return };
+        // The filter has done this for live capture, but for what was in the ring when the class changed.
+        if self.class.contains(key.client.port) {
+            self.flows.segment(&key, direction, at, segment, &self.bounds, &mut self.sink);
+        }
+    }
+
+    /// Which end is the server; `None` if neither is.
+    #[inline]
+    fn orient(&self, segment: &Segment<'_>) -> Option<(FlowKey, Direction)> {
+        let to_server = self.ports.contains(segment.destination.port);
+        let to_client = self.ports.contains(segment.source.port);
+        let direction = match (to_server, to_client) {
+            (true, false) => Direction::ToServer,
+            (false, true) => Direction::ToClient,
+            (true, true) => self.orient_between_servers(segment),
+            (false, false) => return None,
+        };
+        Some((key(segment, direction), direction))
+    }
+
+    /// Both ports are server ports: a SYN tells, or the connection is known one way, or the lower port is the server's.
+    fn orient_between_servers(&self, segment: &Segment<'_>) -> Direction {
+        if segment.flags.any(TcpFlags::SYN) {
+            return if segment.flags.any(TcpFlags::ACK) { Direction::ToClient } else { Direction::ToServer };
+        }
+        if self.flows.contains(&key(segment, Direction::ToServer)) {
+            Direction::ToServer
+        } else if self.flows.contains(&key(segment, Direction::ToClient))
+            || segment.source.port < segment.destination.port
+        {
+            Direction::ToClient
+        } else {
+            Direction::ToServer
+        }
+    }
+}
+
+#[inline]
+fn key(segment: &Segment<'_>, direction: Direction) -> FlowKey {
+    let (client, server): (Endpoint, Endpoint) = match direction {
+        Direction::ToServer => (segment.source, segment.destination),
+        Direction::ToClient => (segment.destination, segment.source),
+    };
+    FlowKey { client, server }
+}
+
+/// What the pipeline keeps of a connection.
+#[derive(Debug)]
+struct Connection {
+    session: Session,
+    /// Its end has been counted; what was held back may still be delivered.
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Sink {
+    stats: Stats,
+}
+
+impl Handler<Connection> for Sink {
+    fn start(&mut self, _key: &FlowKey, start: Start) -> Connection {
+        let session = Session::new(start);
+        self.stats.flow_appears(session.visibility());
+        Connection { session, closed: false }
+    }
+
+    fn opened(&mut self) {
+        self.stats.opened += 1;
+    }
+
+    #[inline]
+    fn receiver<'a>(&'a mut self, connection: &'a mut Connection, bounds: &'a Bounds) -> impl Receiver + 'a {
+        Decoder { connection, bounds, stats: &mut self.stats }
+    }
+
+    fn closed(&mut self, connection: &mut Connection, ending: Ending) {
+        connection.closed = true;
+        self.stats.flow_disappears(connection.session.visibility());
+        self.stats.closed(match ending {
+            Ending::Fin | Ending::Reset if connection.session.has_quit() => Closed::Quit,
+            Ending::Fin => Closed::Fin,
+            Ending::Reset => Closed::Reset,
+            Ending::Timeout => Closed::Timeout,
+        });
+    }
+
+    fn forget(&mut self, mut connection: Connection, bounds: &Bounds) {
+        connection.session.release(bounds);
+    }
+}
+
+/// One connection's bytes → its session → the counters.
+struct Decoder<'a> {
+    connection: &'a mut Connection,
+    bounds: &'a Bounds,
+    stats: &'a mut Stats,
+}
+
+impl Decoder<'_> {
+    /// Runs `feed` on the session and keeps the gauge of visibility right.
+    #[inline]
+    fn feed(&mut self, feed: impl FnOnce(&mut Session, &Bounds, &mut Stats)) {
+        let Connection { session, closed } = &mut *self.connection;
+        let before = session.visibility();
+        feed(session, self.bounds, self.stats);
+        let after = session.visibility();
+        if before != after && !*closed {
+            self.stats.flow_disappears(before);
+            self.stats.flow_appears(after);
+        }
+    }
+
+    fn count_bytes(&mut self, direction: Direction, count: u64) {
+        match direction {
+            Direction::ToServer => self.stats.request_bytes += count,
+            Direction::ToClient => self.stats.response_bytes += count,
+        }
+    }
+}
+
+impl Receiver for Decoder<'_> {
+    #[inline]
+    fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
+        self.count_bytes(direction, bytes.len() as u64);
+        self.feed(|session, bounds, stats| session.data(direction, at, bytes, bounds, stats));
+    }
+
+    fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
+        self.stats.gaps += 1;
+        if why == Missing::Cut {
+            self.count_bytes(direction, u64::from(length));
+        }
+        self.feed(|session, bounds, stats| session.gap(direction, at, length, bounds, stats));
     }
 }

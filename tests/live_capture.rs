@@ -270,7 +270,7 @@ fn start(interface: &str) -> CaptureThread {
         ports: PortSet::new(&[SERVER_PORT]).unwrap(),
         class: SampleClass::ALL,
         max_flows: 100,
-        multiplier: 1.0,
+        seed: 1,
     };
     CaptureThread::start(interface.to_owned(), 1 << 20, options).unwrap()
 }

@@ -203,9 +203,7 @@ impl Source {
 
     /// Brings `state` up to date. Called on the capture thread: it measures that thread.
     fn refresh(&mut self) {
-        if let Ok(cpu) = clock::thread_cpu() {
-            self.state.cpu = cpu;
-        }
+        self.state.cpu = clock::thread_cpu_time();
         if let Some(Ok(now)) = self.live.as_mut().map(Live::drops) {
             let lost = now.since(std::mem::replace(&mut self.drops, now));
             self.state.dropped_by_kernel += u64::from(lost.kernel);

@@ -7,11 +7,21 @@
 
 #[cfg(feature = "capture")]
 pub mod capture;
-#[cfg(feature = "capture")]
 pub mod clock;
+pub mod collect;
 #[cfg(feature = "capture")]
 mod eventfd;
+pub mod listen;
+pub mod log;
+#[cfg(feature = "capture")]
+pub mod mysql;
+pub mod netlink;
 #[cfg(feature = "capture")]
 pub mod pcap;
+pub mod process;
+pub mod procfs;
 #[cfg(feature = "capture")]
 pub mod replay;
+pub mod server;
+pub mod signals;
+pub mod sockets;

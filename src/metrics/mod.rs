@@ -1,10 +1,18 @@
 //! Aggregates → [`prometheus::proto::MetricFamily`] → an exposition format.
 //!
 //! [`names`] is the one table of every metric; [`family`] turns a row of it and some samples into a family;
-//! each source has a module of its own that says which samples it has. Nothing here reads a clock, a file
-//! or a socket.
+//! each source has a module of its own that says which samples it has ([`build`] and [`scrape`] are the program's
+//! own); [`text`] writes the page. Nothing here reads a clock, a file or a socket.
 
 #![forbid(unsafe_code)]
 
+pub mod build;
+#[cfg(feature = "capture")]
+pub mod capture;
 pub mod family;
+#[cfg(feature = "capture")]
+pub mod mysql;
 pub mod names;
+pub mod scrape;
+pub mod sockets;
+pub mod text;

@@ -113,3 +113,79 @@ metrics! {
     BUILD_INFO = Gauge "dbwire_build_info" ["version", "revision", "rustversion", "features"]
         "1, with what this binary was built from.";
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_is_listed_once() {
+        let names: BTreeSet<_> = ALL.iter().map(|metric| metric.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn names_and_labels_use_the_characters_prometheus_recommends() {
+        for metric in ALL {
+            assert!(metric.name.starts_with("dbwire_"), "{} lacks the prefix", metric.name);
+            for text in [metric.name].iter().chain(metric.labels) {
+                let valid = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+                assert!(valid && !text.contains("__"), "{text:?} of {}", metric.name);
+            }
+            let labels: BTreeSet<_> = metric.labels.iter().collect();
+            assert_eq!(labels.len(), metric.labels.len(), "{} has a label twice", metric.name);
+            assert!(!labels.contains(&"le"), "{} uses a histogram's own label", metric.name);
+        }
+    }
+
+    #[test]
+    fn counters_and_only_counters_end_in_total() {
+        for metric in ALL {
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            for suffix in ["_count", "_sum", "_bucket", "_created"] {
+                assert!(!metric.name.ends_with(suffix), "{} ends in a reserved suffix", metric.name);
+            }
+        }
+    }
+
+    /// <https://prometheus.io/docs/practices/naming/#base-units>
+    #[test]
+    fn units_are_base_units_and_stand_at_the_end() {
+        const NOT_BASE: [&str; 12] = [
+            "milliseconds",
+            "microseconds",
+            "nanoseconds",
+            "ms",
+            "minutes",
+            "hours",
+            "days",
+            "bits_per",
+            "kilobytes",
+            "megabytes",
+            "percent",
+            "kib",
+        ];
+        for metric in ALL {
+            let stem = metric.name.strip_suffix("_total").unwrap_or(metric.name);
+            for unit in NOT_BASE {
+                assert!(!stem.split('_').any(|word| word == unit), "{} has the unit {unit}", metric.name);
+            }
+            for unit in ["seconds", "bytes", "ratio"] {
+                let inside = stem.split('_').any(|word| word == unit) && !stem.ends_with(unit);
+                assert!(!inside, "{}: {unit} is not at the end", metric.name);
+            }
+            if metric.kind == Kind::Histogram {
+                assert!(stem.ends_with("_seconds"), "{} has no unit", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn help_is_one_sentence() {
+        for metric in ALL {
+            assert!(metric.help.ends_with('.') && !metric.help.contains('\n'), "help of {}", metric.name);
+        }
+    }
+}

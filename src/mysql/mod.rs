@@ -1,1 +1,25 @@
-//! mysql
+//! A connection's bytes, in order → [`event::Event`]s.
+//!
+//! [`session`] is the state machine of one connection. It is fed by direction and holds bounded state; the other
+//! modules are the protocol's parts, each a pure function or a small machine of its own:
+//! [`packet`] frames messages, [`handshake`] reads greeting and login, [`command`] requests, [`response`] replies.
+//!
+//! What was lost is never guessed: a gap drops the commands that wait for a reply, and decoding goes on at the next
+//! bytes that can only be a request.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+pub mod bytes;
+pub mod capabilities;
+pub mod command;
+pub mod event;
+pub mod handshake;
+pub mod packet;
+pub mod prepared;
+pub mod response;
+pub mod resync;
+pub mod session;

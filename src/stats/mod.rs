@@ -1,9 +1,11 @@
 //! Events → aggregates.
+//!
+//! Plain integers, unscaled: what one of them stands for is the multiplier's business, at export.
 
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod counters;
+pub mod latency;
 
-/// Everything counted from packets. A scrape reads a copy of it.
-#[derive(Debug, Clone, Default)]
-pub struct Stats {}
+pub use counters::{Closed, Stats};

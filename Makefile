@@ -1,0 +1,46 @@
+# What people and CI run. Everything that is installed or made goes to Debian's packages or under target/.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint bench setup-build setup-test clean
+
+CARGO ?= cargo
+# Flags for `make run`, e.g. make run ARGS='--mysql.sample-bits 2'
+ARGS ?=
+binary := target/release/dbwire_exporter
+# What tests could not run here, one line each: shown again when they have ended.
+export DBWIRE_SKIPPED := $(CURDIR)/target/tests-skipped
+export PATH := $(PATH):/usr/sbin:/sbin
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t14
+
+run: build ## Install what is missing, build, and serve on :9098
+	@echo "Look at http://localhost:9098/ (status) and http://localhost:9098/metrics; Ctrl-C stops."
+	@exec $(binary) $(ARGS)
+
+build: setup-build ## Build the release binary
+	$(CARGO) build --release --locked
+
+test: setup-test ## Install what the tests need, run them all, name what was skipped
+	@mkdir -p target && rm -f $(DBWIRE_SKIPPED)
+	$(CARGO) test --locked
+	@if [ -s $(DBWIRE_SKIPPED) ]; then echo; echo "Not run here:"; sort -u $(DBWIRE_SKIPPED); fi
+
+lint: setup-build ## Check the format and the lints, with and without the capture half
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+
+bench: setup-build ## Run the benchmarks
+	$(CARGO) bench --locked --benches
+
+setup-build:
+	@tests/setup/packages.sh build
+
+setup-test:
+	@tests/setup/packages.sh test
+	@tests/setup/clients.sh
+
+clean: ## Remove everything that was built
+	$(CARGO) clean

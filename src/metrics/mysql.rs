@@ -1,0 +1,163 @@
+//! What was decoded from packets, as metric families.
+//!
+//! Counters are estimates: what was seen, times the multiplier; `_observed_` ones are what was seen. Closed label
+//! sets are complete from the first page on. Histograms are the exception: a kind of statement gets its two once one
+//! was seen, since the zeros of all kinds would be half of a host's series.
+
+use prometheus::proto::MetricFamily;
+
+use super::{
+    family::{Family, HistogramSample},
+    names::{self, Metric},
+};
+use crate::{
+    limits::Limit,
+    mysql::event::ServerError,
+    sample::{class::SampleClass, multiplier::Multiplier},
+    stats::{Stats, latency::Latency},
+};
+
+/// Which connections are sampled, and what one of them stands for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampling {
+    /// The class that is captured.
+    pub class: SampleClass,
+    /// How the multiplier is found.
+    pub multiplier: Multiplier,
+}
+
+/// All families of the decoder, in a fixed order.
+pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
+    let scale = Scale(sampling.multiplier.value(sampling.class));
+    let mut families = Vec::from(commands(stats, scale));
+    families.extend(statements(stats, scale));
+    families.extend(connections(stats, scale));
+    families.extend(decoder(stats));
+    families.extend(sample(sampling, scale));
+    families
+}
+
+/// What one event stands for.
+#[derive(Debug, Clone, Copy)]
+struct Scale(f64);
+
+impl Scale {
+    fn of(self, count: u64) -> f64 {
+        count as f64 * self.0
+    }
+
+    /// A count that must be an integer.
+    fn rounded(self, count: u64) -> u64 {
+        self.of(count).round() as u64
+    }
+}
+
+fn commands(stats: &Stats, scale: Scale) -> [MetricFamily; 3] {
+    let mut estimated = Family::new(&names::MYSQL_COMMANDS);
+    let mut observed = Family::new(&names::MYSQL_OBSERVED_COMMANDS);
+    for (command, count) in stats.commands() {
+        estimated = estimated.sample(&[command.label()], scale.of(count));
+        observed = observed.sample(&[command.label()], count as f64);
+    }
+    [estimated.build(), observed.build(), errors(stats, scale)]
+}
+
+fn errors(stats: &Stats, scale: Scale) -> MetricFamily {
+    let mut family = Family::new(&names::MYSQL_ERRORS);
+    for (ServerError { code, sqlstate }, count) in stats.errors() {
+        let sqlstate = sqlstate.as_ref().and_then(|state| str::from_utf8(state).ok()).unwrap_or("");
+        family = family.sample(&[&code.to_string(), sqlstate], scale.of(count));
+    }
+    family.sample(&["other", ""], scale.of(stats.other_errors)).build()
+}
+
+fn statements(stats: &Stats, scale: Scale) -> Vec<MetricFamily> {
+    let mut counts = Family::new(&names::MYSQL_STATEMENTS);
+    let mut returned = Family::new(&names::MYSQL_ROWS_RETURNED);
+    let mut affected = Family::new(&names::MYSQL_ROWS_AFFECTED);
+    let mut duration = Family::new(&names::MYSQL_QUERY_DURATION);
+    let mut first_response = Family::new(&names::MYSQL_FIRST_RESPONSE);
+    for (statement, stats) in stats.statements() {
+        let label = [statement.label()];
+        counts = counts.sample(&label, scale.of(stats.count));
+        returned = returned.sample(&label, scale.of(stats.rows_returned));
+        affected = affected.sample(&label, scale.of(stats.rows_affected));
+        if stats.duration.count() > 0 {
+            duration = duration.histogram(&label, &histogram(&stats.duration, scale));
+            first_response = first_response.histogram(&label, &histogram(&stats.first_response, scale));
+        }
+    }
+    let mut families = vec![counts.build(), returned.build(), affected.build()];
+    families.extend(
+        [duration, first_response].into_iter().filter(|family| !family.is_empty()).map(Family::build),
+    );
+    families
+}
+
+fn histogram(latency: &Latency, scale: Scale) -> HistogramSample {
+    HistogramSample {
+        buckets: latency.cumulative().map(|(bound, count)| (seconds(bound), scale.rounded(count))).collect(),
+        count: scale.rounded(latency.count()),
+        sum: seconds(latency.sum_nanos()) * scale.0,
+    }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+fn connections(stats: &Stats, scale: Scale) -> [MetricFamily; 5] {
+    let logins = stats.logins().fold(Family::new(&names::MYSQL_LOGINS), |family, (login, count)| {
+        family.sample(&[login.label()], scale.of(count))
+    });
+    let closed = stats
+        .connections_closed()
+        .fold(Family::new(&names::MYSQL_CONNECTIONS_CLOSED), |family, (reason, count)| {
+            family.sample(&[reason.label()], scale.of(count))
+        });
+    [
+        logins.build(),
+        Family::single(&names::MYSQL_CONNECTIONS_OPENED, scale.of(stats.opened)),
+        closed.build(),
+        Family::single(&names::MYSQL_REQUEST_BYTES, scale.of(stats.request_bytes)),
+        Family::single(&names::MYSQL_RESPONSE_BYTES, scale.of(stats.response_bytes)),
+    ]
+}
+
+/// The decoder's own state: unscaled.
+fn decoder(stats: &Stats) -> [MetricFamily; 8] {
+    let flows = stats.flows().fold(Family::new(&names::MYSQL_FLOWS), |family, (visibility, count)| {
+        family.sample(&[visibility.label()], count as f64)
+    });
+    let undecoded = stats
+        .undecoded_by_layer()
+        .fold(Family::new(&names::CAPTURE_UNDECODED_PACKETS), |family, (layer, count)| {
+            family.sample(&[layer.label()], count as f64)
+        });
+    let limits = Limit::ALL
+        .iter()
+        .zip(stats.limit_hits)
+        .fold(Family::new(&names::LIMIT_HITS), |family, (limit, hits)| {
+            family.sample(&[limit.label()], hits as f64)
+        });
+    let single = |metric: &'static Metric, value: u64| Family::single(metric, value as f64);
+    [
+        flows.build(),
+        single(&names::MYSQL_GAPS, stats.gaps),
+        single(&names::MYSQL_DESYNCS, stats.desyncs),
+        single(&names::MYSQL_RESYNCS, stats.resyncs),
+        single(&names::CAPTURE_PACKETS, stats.packets),
+        single(&names::CAPTURE_BYTES, stats.bytes),
+        undecoded.build(),
+        limits.build(),
+    ]
+}
+
+fn sample(sampling: &Sampling, scale: Scale) -> [MetricFamily; 3] {
+    let nominal = 1.0 / f64::from(1_u32 << sampling.class.bits());
+    [
+        Family::new(&names::MYSQL_SAMPLE_RATIO).sample(&["nominal"], nominal).build(),
+        Family::single(&names::MYSQL_SAMPLE_MULTIPLIER, scale.0),
+        Family::single(&names::MYSQL_SAMPLE_BITS, f64::from(sampling.class.bits())),
+    ]
+}

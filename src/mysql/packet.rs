@@ -1,0 +1,257 @@
+//! Bytes → messages.
+//!
+//! A packet is a 3-byte length, a sequence id and a payload; a payload of 0xffffff bytes is continued by the next
+//! packet. One logical payload, over however many packets, is a [`Message`].
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_packets.html>
+//!
+//! A message is handed out when its last byte has arrived. Its start is borrowed where it came in one piece, and
+//! copied up to a bound where it was split; the rest is skipped, so that a message of any size costs no more.
+
+use crate::{limits::Bounds, packet::Timestamp};
+
+/// A packet of this length is continued.
+const CONTINUED: u32 = 0xff_ffff;
+
+/// One logical payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Sequence id of its first packet.
+    pub sequence: u8,
+    /// Sequence id of its last packet: the reply to a request goes on from there.
+    pub last_sequence: u8,
+    /// Payload bytes, all packets together.
+    pub length: u64,
+    /// The payload's first bytes: all of them if [`Self::is_whole`].
+    pub head: &'a [u8],
+    /// When its first byte arrived.
+    pub first_at: Timestamp,
+    /// When its last byte arrived.
+    pub at: Timestamp,
+}
+
+impl Message<'_> {
+    /// Whether `head` is the whole payload.
+    #[inline]
+    pub fn is_whole(&self) -> bool {
+        self.head.len() as u64 == self.length
+    }
+}
+
+/// The next bytes cannot be framed any more: where packets begin is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost;
+
+/// One direction's framing.
+#[derive(Debug)]
+pub struct Framer {
+    /// Most bytes kept of a split message.
+    head_limit: usize,
+    header: [u8; 4],
+    header_length: u8,
+    sequence: u8,
+    last_sequence: u8,
+    /// Whether a message is under way.
+    begun: bool,
+    /// Whether the packet under way is continued by another.
+    continued: bool,
+    /// Whether bytes of the head are missing: it must not grow any more.
+    sealed: bool,
+    /// Payload bytes of the packet under way still to come.
+    remaining: u32,
+    length: u64,
+    first_at: Timestamp,
+    /// Start of a split message.
+    head: Vec<u8>,
+    /// What was reserved of the shared bound for it.
+    reserved: usize,
+}
+
+impl Framer {
+    /// At a packet boundary; keeps at most `head_limit` bytes of a split message.
+    pub fn new(head_limit: usize) -> Self {
+        Self {
+            head_limit,
+            header: [0; 4],
+            header_length: 0,
+            sequence: 0,
+            last_sequence: 0,
+            begun: false,
+            continued: false,
+            sealed: false,
+            remaining: 0,
+            length: 0,
+            first_at: Timestamp(0),
+            head: Vec::new(),
+            reserved: 0,
+        }
+    }
+
+    /// Whether the next byte begins a message.
+    #[inline]
+    pub fn is_at_boundary(&self) -> bool {
+        !self.begun && self.header_length == 0
+    }
+
+    /// Forgets a message under way: the next byte begins one.
+    pub fn reset(&mut self, bounds: &Bounds) {
+        self.drop_head(bounds);
+        *self = Self::new(self.head_limit);
+    }
+
+    /// Takes bytes up to the end of a message; `None` once `bytes` is empty and the message is not complete.
+    ///
+    /// The message's head borrows from `bytes` or from the framer, so it is done with before the next call.
+    #[inline]
+    pub fn next<'m, 'b: 'm>(
+        &'m mut self,
+        bytes: &mut &'b [u8],
+        at: Timestamp,
+        bounds: &Bounds,
+    ) -> Option<Message<'m>> {
+        if self.is_at_boundary()
+            && let Some(([a, b, c, sequence], rest)) = bytes.split_first_chunk::<4>()
+        {
+            let length = u32::from_le_bytes([*a, *b, *c, 0]);
+            if length != CONTINUED
+                && let Some((head, rest)) = rest.split_at_checked(length as usize)
+            {
+                *bytes = rest;
+                return Some(Message {
+                    sequence: *sequence,
+                    last_sequence: *sequence,
+                    length: u64::from(length),
+                    head,
+                    first_at: at,
+                    at,
+                });
+            }
+        }
+        self.next_split(bytes, at, bounds)
+    }
+
+    fn next_split<'m, 'b: 'm>(
+        &'m mut self,
+        bytes: &mut &'b [u8],
+        at: Timestamp,
+        bounds: &Bounds,
+    ) -> Option<Message<'m>> {
+        if self.is_at_boundary() {
+            self.drop_head(bounds);
+        }
+        while !bytes.is_empty() {
+            if self.remaining == 0 && !self.take_header(bytes, at) {
+                return None;
+            }
+            let here = bytes.len().min(self.remaining as usize);
+            let (taken, rest) = bytes.split_at_checked(here)?;
+            *bytes = rest;
+            self.keep(taken, bounds);
+            self.advance(here as u32);
+            if self.is_complete() {
+                return Some(self.complete(at));
+            }
+        }
+        None
+    }
+
+    /// Bytes of the stream are missing.
+    ///
+    /// # Errors
+    /// [`Lost`] unless all of them belong to the payload of the packet under way. `Ok(Some)` if they were the last
+    /// of a message.
+    pub fn skip(&mut self, length: u32, at: Timestamp) -> Result<Option<Message<'_>>, Lost> {
+        if !self.begun || self.remaining < length || self.remaining == 0 {
+            return Err(Lost);
+        }
+        self.sealed = true;
+        self.advance(length);
+        Ok(self.is_complete().then(|| self.complete(at)))
+    }
+
+    /// Gives back what was reserved.
+    pub fn release(&mut self, bounds: &Bounds) {
+        self.drop_head(bounds);
+    }
+
+    /// Completes the header from `bytes`; `false` if there are too few.
+    fn take_header(&mut self, bytes: &mut &[u8], at: Timestamp) -> bool {
+        if self.is_at_boundary() {
+            self.first_at = at;
+        }
+        while self.header_length < 4 {
+            let Some((byte, rest)) = bytes.split_first() else { return false };
+            if let Some(place) = self.header.get_mut(usize::from(self.header_length)) {
+                *place = *byte;
+            }
+            self.header_length += 1;
+            *bytes = rest;
+        }
+        let [a, b, c, sequence] = self.header;
+        self.remaining = u32::from_le_bytes([a, b, c, 0]);
+        self.continued = self.remaining == CONTINUED;
+        self.header_length = 0;
+        self.last_sequence = sequence;
+        if !self.begun {
+            self.begun = true;
+            self.sequence = sequence;
+            self.length = 0;
+            self.sealed = false;
+        }
+        true
+    }
+
+    fn advance(&mut self, count: u32) {
+        self.remaining = self.remaining.saturating_sub(count);
+        self.length += u64::from(count);
+        if self.remaining == 0 && self.continued {
+            // Another header follows; until it does, `remaining` stays 0 and `begun` stays set.
+            self.header_length = 0;
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.begun && self.remaining == 0 && !self.continued
+    }
+
+    fn complete(&mut self, at: Timestamp) -> Message<'_> {
+        self.begun = false;
+        self.header_length = 0;
+        Message {
+            sequence: self.sequence,
+            last_sequence: self.last_sequence,
+            length: self.length,
+            head: &self.head,
+            first_at: self.first_at,
+            at,
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8], bounds: &Bounds) {
+        let room = self.head_limit.saturating_sub(self.head.len());
+        if self.sealed || room == 0 {
+            return;
+        }
+        let kept = bytes.get(..room).unwrap_or(bytes);
+        let wanted = self.head.len() + kept.len();
+        if wanted > self.reserved {
+            // Grows by doubling, never beyond the limit nor beyond what has really arrived, doubled.
+            let capacity = wanted.next_power_of_two().min(self.head_limit).max(wanted);
+            let more = capacity - self.reserved;
+            if !bounds.reserve_bytes(more) {
+                self.sealed = true;
+                return;
+            }
+            self.reserved = capacity;
+            self.head.reserve_exact(capacity - self.head.len());
+        }
+        self.head.extend_from_slice(kept);
+    }
+
+    fn drop_head(&mut self, bounds: &Bounds) {
+        if self.reserved > 0 {
+            bounds.release_bytes(self.reserved);
+            self.reserved = 0;
+            self.head = Vec::new();
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! One connection: from its bytes, in order, to events.
+//!
+//! Call [`Session::data`] and [`Session::gap`] as the stream brings them, [`Session::release`] at its end.
+//!
+//! # Losing and finding the place
+//!
+//! Each direction may be *lost*: where its packets begin is unknown. A client's stream is found again at bytes
+//! that can only be the start of a request ([`resync::begins_request`]); a server's at the first response to a request
+//! that was sent while nothing else was waiting. Until then its bytes are passed over, and no reply is counted.
+
+use std::collections::VecDeque;
+
+use super::{
+    capabilities::Capabilities,
+    command::{self, Command},
+    event::{Event, Login, Observer, Reply, ServerError, StatementRef, Visibility},
+    handshake::{Greeting, LoginRequest},
+    packet::{Framer, Lost, Message},
+    prepared::PreparedStatements,
+    response::{Response, Step, parse_error},
+    resync,
+};
+use crate::{
+    digest::Statement,
+    limits::{self, Bounds, Limit},
+    packet::Timestamp,
+    stream::{Direction, flows::Start},
+};
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The server's first packet is to come.
+    Greeting,
+    /// The client's answer to it is.
+    Login(Greeting),
+    /// They exchange proofs until the server says OK or ERR.
+    Authentication,
+    /// Requests and responses.
+    Command,
+    /// Inside TLS.
+    Tls,
+    /// Compressed.
+    Compressed,
+    /// Not MySQL, or over.
+    Ignored,
+}
+
+/// A command that waits for its response.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    command: Command,
+    statement: Option<StatementRef>,
+    /// When the last byte of the request was seen.
+    requested_at: Timestamp,
+    /// Sequence id that the first packet of the response must have.
+    sequence: u8,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Session {
+    client: Framer,
+    server: Framer,
+    dialogue: Dialogue,
+}
+
+/// What is known of the conversation, apart from the framing of its bytes.
+#[derive(Debug)]
+struct Dialogue {
+    phase: Phase,
+    /// In force; `None` if the login was not seen.
+    capabilities: Option<Capabilities>,
+    client_lost: bool,
+    server_lost: bool,
+    /// The server's next byte begins a message, whatever its framer was in the middle of.
+    server_restarts: bool,
+    pending: VecDeque<Pending>,
+    /// The response to the first of `pending`.
+    response: Response,
+    first_response_at: Timestamp,
+    prepared: PreparedStatements,
+    quit: bool,
+}
+
+impl Session {
+    /// A connection seen from `start` on.
+    pub fn new(start: Start) -> Self {
+        let lost = start == Start::MidStream;
+        Self {
+            client: Framer::new(limits::REQUEST_HEAD),
+            server: Framer::new(limits::RESPONSE_HEAD),
+            dialogue: Dialogue {
+                phase: if lost { Phase::Command } else { Phase::Greeting },
+                capabilities: None,
+                client_lost: lost,
+                server_lost: lost,
+                server_restarts: false,
+                pending: VecDeque::new(),
+                response: Response::new(Command::Ping),
+                first_response_at: Timestamp(0),
+                prepared: PreparedStatements::default(),
+                quit: false,
+            },
+        }
+    }
+
+    /// Whether the client has said that it leaves (COM_QUIT).
+    pub fn has_quit(&self) -> bool {
+        self.dialogue.quit
+    }
+
+    /// How much of the connection can be seen now.
+    #[inline]
+    pub fn visibility(&self) -> Visibility {
+        match self.dialogue.phase {
+            Phase::Tls => Visibility::Tls,
+            Phase::Compressed => Visibility::Compressed,
+            Phase::Ignored | Phase::Greeting => Visibility::Unknown,
+            Phase::Command if self.dialogue.client_lost => Visibility::Unknown,
+            Phase::Login(_) | Phase::Authentication | Phase::Command => Visibility::Decoded,
+        }
+    }
+
+    /// The next bytes of a direction.
+    #[inline]
+    pub fn data(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        bytes: &[u8],
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
+        if self.dialogue.is_opaque() {
+            return;
+        }
+        match direction {
+            Direction::ToServer => self.client_data(at, bytes, bounds, observer),
+            Direction::ToClient => self.server_data(at, bytes, bounds, observer),
+        }
+    }
+
+    /// The next `length` bytes of a direction are missing.
+    pub fn gap(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        length: u32,
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
+        if self.dialogue.is_opaque() || self.dialogue.is_lost(direction) {
+            return;
+        }
+        let framer = match direction {
+            Direction::ToServer => &mut self.client,
+            Direction::ToClient => &mut self.server,
+        };
+        match framer.skip(length, at) {
+            Ok(Some(message)) => self.dialogue.message(direction, &message, bounds, observer),
+            Ok(None) => {}
+            Err(Lost) => self.dialogue.lose(direction, observer),
+        }
+    }
+
+    /// The connection is being forgotten: gives back what it reserved.
+    pub fn release(&mut self, bounds: &Bounds) {
+        self.client.reset(bounds);
+        self.server.reset(bounds);
+        self.dialogue.prepared.clear(bounds);
+    }
+
+    fn client_data(
+        &mut self,
+        at: Timestamp,
+        mut bytes: &[u8],
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
+        if self.dialogue.client_lost {
+            if !resync::begins_request(bytes) {
+                return;
+            }
+            self.client.reset(bounds);
+            self.dialogue.find(observer);
+        }
+        while let Some(message) = self.client.next(&mut bytes, at, bounds) {
+            self.dialogue.message(Direction::ToServer, &message, bounds, observer);
+            if self.dialogue.client_lost || self.dialogue.is_opaque() {
+                break;
+            }
+        }
+    }
+
+    fn server_data(
+        &mut self,
+        at: Timestamp,
+        mut bytes: &[u8],
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
+        if self.dialogue.server_lost && !self.dialogue.begins(bytes) {
+            return;
+        }
+        if std::mem::take(&mut self.dialogue.server_restarts) {
+            self.server.reset(bounds);
+        }
+        while let Some(message) = self.server.next(&mut bytes, at, bounds) {
+            self.dialogue.message(Direction::ToClient, &message, bounds, observer);
+            if self.dialogue.server_lost || self.dialogue.is_opaque() {
+                break;
+            }
+        }
+    }
+}
+
+impl Dialogue {
+    /// Whether the bytes are of no use to it.
+    #[inline]
+    fn is_opaque(&self) -> bool {
+        matches!(self.phase, Phase::Tls | Phase::Compressed | Phase::Ignored)
+    }
+
+    /// Whether a connection that seemed to be under way begins here after all: its SYN was lost, or is late.
+    fn begins(&mut self, bytes: &[u8]) -> bool {
+        let begins = self.phase == Phase::Command
+            && self.client_lost
+            && self.capabilities.is_none()
+            && Greeting::stands_alone(bytes);
+        if begins {
+            self.phase = Phase::Greeting;
+            self.client_lost = false;
+            self.server_lost = false;
+            self.server_restarts = true;
+        }
+        begins
+    }
+
+    fn is_lost(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::ToServer => self.client_lost,
+            Direction::ToClient => self.server_lost,
+        }
+    }
+
+    #[inline]
+    fn message(
+        &mut self,
+        direction: Direction,
+        message: &Message<'_>,
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
+        match (self.phase, direction) {
+            (Phase::Command, Direction::ToServer) => self.request(message, bounds, observer),
+            (Phase::Command, Direction::ToClient) => self.reply(message, bounds, observer),
+            (Phase::Greeting, Direction::ToClient) => self.greeting(message, observer),
+            (Phase::Login(greeting), Direction::ToServer) => self.login(message, &greeting, observer),
+            (Phase::Login(_) | Phase::Authentication, Direction::ToClient) => {
+                self.authentication(message, observer);
+            }
+            // A client that speaks first does not speak MySQL.
+            (Phase::Greeting, Direction::ToServer) => self.phase = Phase::Ignored,
+            // Proofs.
+            (Phase::Authentication, Direction::ToServer) => {}
+            (Phase::Tls | Phase::Compressed | Phase::Ignored, _) => {}
+        }
+    }
+
+    fn greeting(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
+        if let Some(greeting) = Greeting::parse(message.head) {
+            self.phase = Phase::Login(greeting);
+        } else if let Some(error) = parse_error(message.head) {
+            // Too many connections, host blocked: in place of the greeting.
+            self.refuse(error, observer);
+        } else {
+            self.phase = Phase::Ignored;
+        }
+    }
+
+    fn login(&mut self, message: &Message<'_>, greeting: &Greeting, observer: &mut impl Observer) {
+        let Some(request) = LoginRequest::parse(message.head, greeting) else {
+            self.phase = Phase::Ignored;
+            return;
+        };
+        if request.tls {
+            self.phase = Phase::Tls;
+            observer.event(&Event::Login(Login::Tls));
+        } else {
+            self.capabilities = Some(request.capabilities & greeting.capabilities);
+            self.phase = Phase::Authentication;
+        }
+    }
+
+    fn authentication(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
+        match message.head.first() {
+            Some(0x00) => {
+                observer.event(&Event::Login(Login::Ok));
+                let compressed = self
+                    .capabilities
+                    .is_some_and(|flags| flags.has(Capabilities::COMPRESS) || flags.has(Capabilities::ZSTD));
+                self.phase = if compressed { Phase::Compressed } else { Phase::Command };
+            }
+            Some(0xff) => match parse_error(message.head) {
+                Some(error) => self.refuse(error, observer),
+                None => self.phase = Phase::Ignored,
+            },
+            // A request to switch the method, or more of the exchange.
+            _ => {}
+        }
+    }
+
+    /// The server has refused the connection, and closes it.
+    fn refuse(&mut self, error: ServerError, observer: &mut impl Observer) {
+        let denied = DENIED.contains(&error.code);
+        observer.event(&Event::Login(if denied { Login::Denied } else { Login::Error }));
+        observer.event(&Event::Error(error));
+        self.phase = Phase::Ignored;
+    }
+
+    fn request(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
+        let first = self.pending.front();
+        if first.is_some() && self.response.takes_file() {
+            if message.length == 0 {
+                self.response.file_sent();
+            }
+            return;
+        }
+        let authenticating =
+            first.is_some_and(|first| first.command.reply() == command::Reply::Authentication);
+        if authenticating && message.sequence != 0 {
+            return;
+        }
+        let code = message.head.first().filter(|_| message.sequence == 0);
+        let Some(command) = code.and_then(|code| Command::from_code(*code)) else {
+            self.lose(Direction::ToServer, observer);
+            return;
+        };
+        if self.server_lost && self.pending.is_empty() {
+            // Nothing else can be answered: the server's next byte begins the response to this.
+            self.server_lost = false;
+            self.server_restarts = true;
+        }
+        observer.event(&Event::Command(command));
+        let statement = self.statement(command, message, bounds, observer);
+        if let Some(statement) = statement.filter(|_| command.runs_statement()) {
+            observer.event(&Event::Statement(statement));
+        }
+        if command == Command::Quit {
+            self.quit = true;
+        }
+        if command.reply() != command::Reply::None {
+            self.expect(
+                Pending {
+                    command,
+                    statement,
+                    requested_at: message.at,
+                    sequence: message.last_sequence.wrapping_add(1),
+                },
+                bounds,
+                observer,
+            );
+        }
+    }
+
+    /// The statement a request names, and what it does to the prepared ones.
+    fn statement(
+        &mut self,
+        command: Command,
+        message: &Message<'_>,
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) -> Option<StatementRef> {
+        match command {
+            Command::Query => {
+                let text = command::query_text(message.head, self.capabilities).unwrap_or_default();
+                Some(observer.statement(text, message.is_whole()))
+            }
+            Command::StmtPrepare => {
+                let text = message.head.get(1..).unwrap_or_default();
+                let statement = observer.statement(text, message.is_whole());
+                self.prepared.requested(statement);
+                Some(statement)
+            }
+            Command::StmtExecute | Command::StmtBulkExecute | Command::StmtFetch => {
+                let known = command::statement_id(message.head).and_then(|id| self.prepared.get(id));
+                Some(known.unwrap_or(StatementRef { kind: Statement::Unknown }))
+            }
+            Command::StmtClose => {
+                if let Some(id) = command::statement_id(message.head) {
+                    self.prepared.remove(id, bounds);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn expect(&mut self, pending: Pending, bounds: &Bounds, observer: &mut impl Observer) {
+        if self.pending.len() >= limits::PIPELINE {
+            bounds.hit(Limit::Pipeline);
+            self.lose(Direction::ToClient, observer);
+            return;
+        }
+        if self.pending.is_empty() {
+            self.response = Response::new(pending.command);
+        }
+        self.pending.push_back(pending);
+    }
+
+    fn reply(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
+        let Some(&first) = self.pending.front() else {
+            // A server that ends the connection says why, unasked.
+            if let Some(error) = parse_error(message.head).filter(|_| message.is_whole()) {
+                observer.event(&Event::Error(error));
+            }
+            return;
+        };
+        if !self.response.has_begun() {
+            if message.sequence != first.sequence {
+                // The last EOF of a prepare whose end could not be told, or bytes that are no response to this.
+                if message.head.first() != Some(&0xfe) || message.length != 5 {
+                    self.lose(Direction::ToClient, observer);
+                }
+                return;
+            }
+            self.first_response_at = message.first_at;
+        }
+        match self.response.message(message, self.capabilities) {
+            Step::More => {}
+            Step::Lost => self.lose(Direction::ToClient, observer),
+            Step::Done => self.answered(&first, None, message.at, bounds, observer),
+            Step::Failed(error) => self.answered(&first, Some(error), message.at, bounds, observer),
+        }
+    }
+
+    /// The response to the first pending command is complete.
+    fn answered(
+        &mut self,
+        first: &Pending,
+        error: Option<ServerError>,
+        at: Timestamp,
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
+        match (first.command, first.statement, self.response.prepared) {
+            (Command::StmtPrepare, Some(statement), Some(prepared)) => {
+                self.prepared.insert(prepared.id, statement, bounds);
+            }
+            (Command::ResetConnection | Command::ChangeUser, ..) if error.is_none() => {
+                self.prepared.clear(bounds)
+            }
+            _ => {}
+        }
+        observer.event(&Event::Reply(Reply {
+            command: first.command,
+            statement: first.statement,
+            first_response: self.first_response_at.nanos_since(first.requested_at),
+            duration: at.nanos_since(first.requested_at),
+            rows_returned: self.response.rows,
+            rows_affected: self.response.affected,
+            error,
+        }));
+        self.pending.pop_front();
+        if let Some(next) = self.pending.front() {
+            self.response = Response::new(next.command);
+        }
+    }
+
+    /// The place in a direction is lost. What waits for a response cannot be matched to one any more.
+    fn lose(&mut self, direction: Direction, observer: &mut impl Observer) {
+        observer.event(&Event::Desync);
+        self.pending.clear();
+        self.server_lost = true;
+        // Without both ends of the login nothing before the first request can be told apart.
+        if direction == Direction::ToServer || self.phase != Phase::Command {
+            self.client_lost = true;
+        }
+        self.phase = Phase::Command;
+    }
+
+    /// The client's next bytes begin a request.
+    fn find(&mut self, observer: &mut impl Observer) {
+        observer.event(&Event::Resync);
+        self.client_lost = false;
+        self.server_lost = true;
+        self.pending.clear();
+    }
+}
+
+/// Errors that say that the server refused the user, not the connection:
+/// ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR,
+/// ER_MUST_CHANGE_PASSWORD_LOGIN, ER_ACCOUNT_HAS_BEEN_LOCKED, ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK,
+/// and MariaDB's ER_ACCOUNT_HAS_BEEN_LOCKED.
+const DENIED: [u16; 7] = [1044, 1045, 1698, 1862, 3118, 3955, 4151];

@@ -1,0 +1,421 @@
+//! The table of connections: finds the one a segment belongs to, and says when connections open and end.
+//!
+//! Bounded: at most `max_flows` connections, of which at most a quarter may be *half-open* (no payload yet), so
+//! that a SYN flood cannot push out connections that carry traffic. An ended connection lingers for
+//! [`LINGER`], so that duplicates and stragglers of its last segments are not taken for a new connection.
+
+use std::collections::VecDeque;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+use super::{Direction, Receiver, assembler::Assembler};
+use crate::{
+    limits::{Bounds, Limit},
+    packet::{Endpoint, Segment, TcpFlags, Timestamp},
+};
+
+/// Nanoseconds an ended connection is remembered.
+pub const LINGER: u64 = 2_000_000_000;
+/// Nanoseconds without a segment after which a connection is forgotten: MySQL's default `wait_timeout` (8 h) and
+/// a little more, so that the server is the one to end idle connections.
+pub const IDLE: u64 = (8 * 3600 + 300) * 1_000_000_000;
+/// Nanoseconds of idleness that make a connection the first to go when the table is full.
+const STALE: u64 = 300 * 1_000_000_000;
+/// Slots looked at for a stale connection when the table is full, and for idle ones at each tick.
+const SWEEP: usize = 256;
+
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FlowKey {
+    /// The side that connected.
+    pub client: Endpoint,
+    /// The side whose port is a server port.
+    pub server: Endpoint,
+}
+
+/// What ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Both sides sent a FIN.
+    Fin,
+    /// One side sent a RST.
+    Reset,
+    /// Nothing was seen of it for [`IDLE`], its place was needed, or its port was used again.
+    Timeout,
+}
+
+/// How much of a connection was seen when its first segment came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// From its SYN or SYN-ACK on.
+    Opening,
+    /// It was under way.
+    MidStream,
+}
+
+/// Takes what the table finds out. `S` is what is kept for each connection.
+pub trait Handler<S> {
+    /// A connection appeared.
+    fn start(&mut self, key: &FlowKey, start: Start) -> S;
+    /// Its opening was seen (once for each connection).
+    fn opened(&mut self);
+    /// Where its bytes go.
+    fn receiver<'a>(&'a mut self, session: &'a mut S, bounds: &'a Bounds) -> impl Receiver + 'a;
+    /// It ended. Bytes that were held back may still follow.
+    fn closed(&mut self, session: &mut S, ending: Ending);
+    /// It is being forgotten: gives back what it reserved.
+    fn forget(&mut self, session: S, bounds: &Bounds);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    HalfOpen,
+    Open,
+    Ended,
+}
+
+#[derive(Debug)]
+struct Flow<S> {
+    key: FlowKey,
+    assembler: Assembler,
+    session: S,
+    last_seen: Timestamp,
+    /// The client's initial sequence number, where its SYN was seen.
+    initial: Option<u32>,
+    phase: Phase,
+    opened: bool,
+    /// Whether the flow stands in `FlowTable::stalled`.
+    listed: bool,
+}
+
+/// A flow and when it was put into its slot, to tell it from a later one in the same slot.
+#[derive(Debug, Clone, Copy)]
+struct Ticket {
+    slot: u32,
+    serial: u64,
+    at: Timestamp,
+}
+
+#[derive(Debug)]
+struct Slot<S> {
+    serial: u64,
+    flow: Option<Flow<S>>,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct FlowTable<S> {
+    max_flows: usize,
+    hasher: FixedState,
+    index: HashTable<u32>,
+    slots: Vec<Slot<S>>,
+    free: Vec<u32>,
+    half_open: VecDeque<Ticket>,
+    ended: VecDeque<Ticket>,
+    stalled: Vec<Ticket>,
+    serial: u64,
+    sweep: usize,
+}
+
+impl<S> FlowTable<S> {
+    /// An empty table for at most `max_flows` connections (at least 4).
+    pub fn new(max_flows: usize, seed: u64) -> Self {
+        Self {
+            max_flows: max_flows.max(4),
+            hasher: FixedState::with_seed(seed),
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            half_open: VecDeque::new(),
+            ended: VecDeque::new(),
+            stalled: Vec::new(),
+            serial: 0,
+            sweep: 0,
+        }
+    }
+
+    /// Connections in the table, lingering ones included.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether the table is empty.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Whether there is a connection with these ends.
+    pub fn contains(&self, key: &FlowKey) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// Takes a segment of the connection `key`.
+    pub fn segment(
+        &mut self,
+        key: &FlowKey,
+        direction: Direction,
+        at: Timestamp,
+        segment: &Segment<'_>,
+        bounds: &Bounds,
+        handler: &mut impl Handler<S>,
+    ) {
+        let slot = match self.find(key) {
+            Some(slot) if self.is_successor(slot, direction, segment) => {
+                self.remove(slot, bounds, handler);
+                self.create(key, direction, at, segment, bounds, handler)
+            }
+            Some(slot) => Some(slot),
+            None => self.create(key, direction, at, segment, bounds, handler),
+        };
+        if let Some(slot) = slot {
+            self.advance(slot, direction, at, segment, bounds, handler);
+        }
+    }
+
+    /// Packet time has reached `now`.
+    pub fn tick(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) {
+        self.tick_stalled(now, bounds, handler);
+        while let Some(ticket) = self.ended.front().copied() {
+            if now.nanos_since(ticket.at) < LINGER {
+                break;
+            }
+            self.ended.pop_front();
+            self.remove_ticket(ticket, bounds, handler);
+        }
+        for _ in 0..SWEEP.min(self.slots.len()) {
+            let slot = self.next_swept();
+            if self.flow(slot).is_some_and(|flow| now.nanos_since(flow.last_seen) > IDLE) {
+                self.remove(slot, bounds, handler);
+            }
+        }
+    }
+
+    /// The input has ended: everything held is delivered. Connections stay open: nobody saw them end.
+    pub fn finish(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
+        for flow in self.slots.iter_mut().filter_map(|slot| slot.flow.as_mut()) {
+            flow.assembler.flush(bounds, &mut handler.receiver(&mut flow.session, bounds));
+        }
+    }
+
+    /// Gives an existing connection its segment, and follows its life.
+    fn advance(
+        &mut self,
+        slot: u32,
+        direction: Direction,
+        at: Timestamp,
+        segment: &Segment<'_>,
+        bounds: &Bounds,
+        handler: &mut impl Handler<S>,
+    ) {
+        let Some(Slot { serial, flow: Some(flow) }) = self.slots.get_mut(slot as usize) else { return };
+        let ticket = Ticket { slot, serial: *serial, at };
+        flow.last_seen = at;
+        if segment.flags.any(TcpFlags::SYN) {
+            if direction == Direction::ToServer {
+                flow.initial = Some(segment.sequence);
+            }
+            if !flow.opened {
+                flow.opened = true;
+                handler.opened();
+            }
+        }
+        flow.assembler.segment(
+            direction,
+            at,
+            segment,
+            bounds,
+            &mut handler.receiver(&mut flow.session, bounds),
+        );
+        if flow.phase == Phase::HalfOpen && !segment.payload.is_empty() {
+            flow.phase = Phase::Open;
+        }
+        if flow.phase != Phase::Ended {
+            let ending = if segment.flags.any(TcpFlags::RST) {
+                Some(Ending::Reset)
+            } else {
+                flow.assembler.is_finished().then_some(Ending::Fin)
+            };
+            if let Some(ending) = ending {
+                flow.phase = Phase::Ended;
+                handler.closed(&mut flow.session, ending);
+                self.ended.push_back(ticket);
+            }
+        }
+        if flow.assembler.is_stalled() && !flow.listed {
+            flow.listed = true;
+            self.stalled.push(ticket);
+        }
+    }
+
+    /// Makes a connection for its first segment, if that segment is a reason to and there is room.
+    fn create(
+        &mut self,
+        key: &FlowKey,
+        direction: Direction,
+        at: Timestamp,
+        segment: &Segment<'_>,
+        bounds: &Bounds,
+        handler: &mut impl Handler<S>,
+    ) -> Option<u32> {
+        let opening = segment.flags.any(TcpFlags::SYN);
+        let payload = !segment.payload.is_empty();
+        let over = segment.flags.any(TcpFlags::RST);
+        if over || !(opening || payload) {
+            return None;
+        }
+        if !self.make_room(at, bounds, handler) {
+            return None;
+        }
+        let start = if opening { Start::Opening } else { Start::MidStream };
+        let flow = Flow {
+            key: *key,
+            assembler: Assembler::default(),
+            session: handler.start(key, start),
+            last_seen: at,
+            initial: (opening && direction == Direction::ToServer).then_some(segment.sequence),
+            phase: if payload { Phase::Open } else { Phase::HalfOpen },
+            opened: false,
+            listed: false,
+        };
+        let ticket = self.insert(flow, at);
+        if !payload {
+            self.half_open.push_back(ticket);
+            self.trim_half_open(bounds, handler);
+        }
+        Some(ticket.slot)
+    }
+
+    fn insert(&mut self, flow: Flow<S>, at: Timestamp) -> Ticket {
+        self.serial += 1;
+        let serial = self.serial;
+        let hash = self.hasher.hash_one(flow.key);
+        let slot = match self.free.pop() {
+            Some(slot) => slot,
+            None => {
+                self.slots.push(Slot { serial, flow: None });
+                (self.slots.len() - 1) as u32
+            }
+        };
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Slot { serial, flow: Some(flow) };
+        }
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hash, slot, |&slot| match slots.get(slot as usize) {
+            Some(Slot { flow: Some(flow), .. }) => hasher.hash_one(flow.key),
+            _ => 0,
+        });
+        Ticket { slot, serial, at }
+    }
+
+    /// Whether a SYN starts a new connection between the ends of the one in `slot`.
+    fn is_successor(&self, slot: u32, direction: Direction, segment: &Segment<'_>) -> bool {
+        let syn = segment.flags.any(TcpFlags::SYN) && !segment.flags.any(TcpFlags::ACK);
+        if !syn || direction != Direction::ToServer {
+            return false;
+        }
+        self.flow(slot).is_some_and(|flow| match flow.initial {
+            Some(initial) => initial != segment.sequence,
+            // The SYN-ACK may have been captured before its SYN: then the SYN fits what it acknowledged.
+            None => flow.phase == Phase::Ended || !flow.assembler.begins_after(segment.sequence),
+        })
+    }
+
+    /// Sees to it that one more connection fits; `false`, and a hit, if it does not.
+    fn make_room(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) -> bool {
+        while self.index.len() >= self.max_flows {
+            if let Some(ticket) = self.ended.pop_front() {
+                self.remove_ticket(ticket, bounds, handler);
+                continue;
+            }
+            let stale = (0..SWEEP).find_map(|_| {
+                let slot = self.next_swept();
+                let stale = self.flow(slot).is_some_and(|flow| now.nanos_since(flow.last_seen) > STALE);
+                stale.then_some(slot)
+            });
+            match stale {
+                Some(slot) => self.remove(slot, bounds, handler),
+                None => {
+                    bounds.hit(Limit::Flows);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Forgets the oldest half-open connections beyond their share of the table.
+    fn trim_half_open(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
+        while self.half_open.len() > self.max_flows / 4 {
+            let Some(ticket) = self.half_open.pop_front() else { return };
+            if self.ticketed(ticket).is_some_and(|flow| flow.phase == Phase::HalfOpen) {
+                bounds.hit(Limit::HalfOpenFlows);
+                self.remove(ticket.slot, bounds, handler);
+            }
+        }
+    }
+
+    fn tick_stalled(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) {
+        let mut index = 0;
+        while let Some(ticket) = self.stalled.get(index).copied() {
+            let still = match self.slots.get_mut(ticket.slot as usize) {
+                Some(Slot { serial, flow: Some(flow) }) if *serial == ticket.serial => {
+                    flow.assembler.tick(now, bounds, &mut handler.receiver(&mut flow.session, bounds));
+                    flow.listed = flow.assembler.is_stalled();
+                    flow.listed
+                }
+                _ => false,
+            };
+            if still {
+                index += 1;
+            } else {
+                self.stalled.swap_remove(index);
+            }
+        }
+    }
+
+    fn remove_ticket(&mut self, ticket: Ticket, bounds: &Bounds, handler: &mut impl Handler<S>) {
+        if self.ticketed(ticket).is_some() {
+            self.remove(ticket.slot, bounds, handler);
+        }
+    }
+
+    /// Delivers what a connection still held, and forgets it.
+    fn remove(&mut self, slot: u32, bounds: &Bounds, handler: &mut impl Handler<S>) {
+        let Some(mut flow) = self.slots.get_mut(slot as usize).and_then(|slot| slot.flow.take()) else {
+            return;
+        };
+        let hash = self.hasher.hash_one(flow.key);
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
+            entry.remove();
+        }
+        self.free.push(slot);
+        flow.assembler.flush(bounds, &mut handler.receiver(&mut flow.session, bounds));
+        if flow.phase != Phase::Ended {
+            handler.closed(&mut flow.session, Ending::Timeout);
+        }
+        handler.forget(flow.session, bounds);
+    }
+
+    #[inline]
+    fn find(&self, key: &FlowKey) -> Option<u32> {
+        let hash = self.hasher.hash_one(key);
+        self.index.find(hash, |&slot| self.flow(slot).is_some_and(|flow| flow.key == *key)).copied()
+    }
+
+    #[inline]
+    fn flow(&self, slot: u32) -> Option<&Flow<S>> {
+        self.slots.get(slot as usize)?.flow.as_ref()
+    }
+
+    fn ticketed(&self, ticket: Ticket) -> Option<&Flow<S>> {
+        let slot = self.slots.get(ticket.slot as usize)?;
+        slot.flow.as_ref().filter(|_| slot.serial == ticket.serial)
+    }
+
+    fn next_swept(&mut self) -> u32 {
+        self.sweep = if self.sweep + 1 < self.slots.len() { self.sweep + 1 } else { 0 };
+        self.sweep as u32
+    }
+}

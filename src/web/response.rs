@@ -1,0 +1,104 @@
+//! What each page is made of.
+
+use http_body_util::Full;
+use hyper::{
+    Response, StatusCode,
+    body::Bytes,
+    header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+};
+
+use crate::metrics::text;
+
+/// A response whose body is known as a whole.
+pub type Page = Response<Full<Bytes>>;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// A page that needs nothing but itself gets nothing else: no script, style, frame or form.
+const NOTHING_ELSE: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The metrics in Prometheus' text format.
+pub fn metrics(body: Bytes) -> Page {
+    page(StatusCode::OK, text::CONTENT_TYPE, body)
+}
+
+/// The page for people.
+pub fn landing(html: String) -> Page {
+    let page = page(StatusCode::OK, "text/html; charset=utf-8", html);
+    with(page, CONTENT_SECURITY_POLICY, NOTHING_ELSE)
+}
+
+/// The process serves.
+pub fn healthy() -> Page {
+    page(StatusCode::OK, PLAIN, "dbwire_exporter is healthy.\n")
+}
+
+/// No such page.
+pub fn not_found() -> Page {
+    page(StatusCode::NOT_FOUND, PLAIN, "404 page not found\n")
+}
+
+/// RFC 9110 section 15.5.6 wants the methods that are allowed.
+pub fn method_not_allowed() -> Page {
+    let page = page(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "405 method not allowed: use GET or HEAD\n");
+    with(page, ALLOW, "GET, HEAD")
+}
+
+/// Too many scrapes at a time; `limit` is how many are answered.
+pub fn busy(limit: usize) -> Page {
+    let body = format!("Limit of concurrent requests reached ({limit}), try again later.\n");
+    page(StatusCode::SERVICE_UNAVAILABLE, PLAIN, body)
+}
+
+/// The page could not be made; the reason is in the log.
+pub fn failed() -> Page {
+    page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "500 the metrics could not be written, see the log\n")
+}
+
+fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Page {
+    let mut page = Response::new(Full::new(body.into()));
+    *page.status_mut() = status;
+    let page = with(page, CONTENT_TYPE, content_type);
+    with(page, X_CONTENT_TYPE_OPTIONS, "nosniff")
+}
+
+fn with(mut page: Page, name: HeaderName, value: &'static str) -> Page {
+    page.headers_mut().insert(name, HeaderValue::from_static(value));
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn every_page_has_a_status_a_type_and_a_body() {
+        let cases = [
+            (metrics(Bytes::from_static(b"x 1\n")), 200, "text/plain; version=0.0.4; charset=utf-8"),
+            (landing("<!doctype html>".to_owned()), 200, "text/html; charset=utf-8"),
+            (healthy(), 200, PLAIN),
+            (not_found(), 404, PLAIN),
+            (method_not_allowed(), 405, PLAIN),
+            (busy(40), 503, PLAIN),
+            (failed(), 500, PLAIN),
+        ];
+        for (page, status, content_type) in cases {
+            assert_eq!(page.status(), status);
+            assert_eq!(page.headers()[CONTENT_TYPE], content_type);
+            assert_eq!(page.headers()[X_CONTENT_TYPE_OPTIONS], "nosniff");
+            assert!(page.body().size_hint().exact().unwrap() > 0);
+        }
+    }
+
+    #[test]
+    fn a_refused_method_is_told_which_are_allowed() {
+        assert_eq!(method_not_allowed().headers()[ALLOW], "GET, HEAD");
+    }
+
+    #[test]
+    fn the_page_for_people_may_load_and_run_nothing() {
+        assert_eq!(landing(String::new()).headers()[CONTENT_SECURITY_POLICY], NOTHING_ELSE);
+    }
+}

@@ -1,0 +1,216 @@
+//! A MariaDB server of the test's own: empty data directory, free port, gone when dropped.
+//!
+//! The test's own questions go through the Unix socket, so that they are never on the wire.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{
+    children::{Running, command, free_port, is_root, output, tied},
+    wait,
+};
+
+/// What the test's clients log in as, and its password.
+pub const USER: &str = "app";
+/// See [`USER`].
+pub const PASSWORD: &str = "app-password";
+/// The default schema; `tests/support/schema.sql` is loaded into it.
+pub const DATABASE: &str = "test";
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// Counters of `SHOW GLOBAL STATUS`, by name; those that are not numbers are left out.
+pub type Status = BTreeMap<String, i64>;
+
+/// How to start a [`MariaDb`].
+#[derive(Debug, Default, Clone)]
+pub struct Options {
+    /// Instruments and tables of `performance_schema`.
+    pub performance_schema: bool,
+    /// Log what each connection does into `mysql.general_log`.
+    pub general_log: bool,
+    /// A certificate of its own, so that clients may use TLS.
+    pub tls: bool,
+    /// Run it inside this network namespace.
+    pub namespace: Option<String>,
+    /// Further options for the server, e.g. `--general-log`.
+    pub arguments: Vec<String>,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct MariaDb {
+    // Before the folder: fields are dropped in this order.
+    server: Running,
+    folder: TempDir,
+    port: u16,
+}
+
+impl MariaDb {
+    /// Programs it needs.
+    pub const PROGRAMS: &'static [&'static str] =
+        &["mariadbd", "mariadb-install-db", "mariadb", "setpriv", "openssl"];
+
+    /// Starts a server and returns when it answers.
+    ///
+    /// # Panics
+    ///
+    /// When it does not: with the end of its error log.
+    pub fn start(options: &Options) -> Self {
+        let folder = TempDir::with_prefix("dbwire-mariadb-").expect("a temporary folder");
+        install(folder.path());
+        let port = free_port();
+        let mut mariadbd = match &options.namespace {
+            Some(namespace) => {
+                let mut inside = tied("ip");
+                inside.args(["netns", "exec", namespace, "mariadbd"]);
+                inside
+            }
+            None => tied("mariadbd"),
+        };
+        mariadbd.args(arguments(folder.path(), port, options));
+        mariadbd.stdout(Stdio::null()).stderr(log_file(folder.path()));
+        let mut started = Self { server: Running::start(&mut mariadbd), folder, port };
+        started.wait_until_it_answers();
+        started.admin_file(SCHEMA);
+        started
+    }
+
+    /// The TCP port it listens on, on every loopback address.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its Unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("socket")
+    }
+
+    /// Certificate authority of a server started with [`Options::tls`].
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
+    }
+
+    /// Runs `sql` as root through the Unix socket; the rows' fields as text.
+    ///
+    /// # Panics
+    ///
+    /// When the server reports an error.
+    pub fn admin(&self, sql: &str) -> Vec<Vec<String>> {
+        let mut client = command("mariadb");
+        client.args(["--no-defaults", "--user=root", "-N", "-B", "--socket"]).arg(self.socket());
+        let printed = output(client.args(["-e", sql]));
+        printed.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+    }
+
+    /// `SHOW GLOBAL STATUS` as numbers.
+    pub fn status(&self) -> Status {
+        let rows = self.admin("SHOW GLOBAL STATUS");
+        rows.into_iter()
+            .filter_map(|row| match &row[..] {
+                [name, value] => Some((name.clone(), value.parse().ok()?)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// How the counters changed while `work` ran, without what asking for them adds.
+    pub fn status_delta<T>(&self, work: impl FnOnce() -> T) -> (T, Status) {
+        let first = self.status();
+        let before = self.status();
+        let result = work();
+        let after = self.status();
+        // `first` to `before` is what one question adds; `before` to `after` has one question, too.
+        let asked = |name: &String| before.get(name).unwrap_or(&0) - first.get(name).unwrap_or(&0);
+        let delta = after
+            .iter()
+            .map(|(name, value)| (name.clone(), value - before.get(name).unwrap_or(&0) - asked(name)))
+            .filter(|(_, delta)| *delta != 0)
+            .collect();
+        (result, delta)
+    }
+
+    fn admin_file(&self, sql: &str) {
+        let path = self.folder.path().join("admin.sql");
+        fs::write(&path, sql).expect("the temporary folder is writable");
+        self.admin(&format!("source {}", path.display()));
+    }
+
+    fn wait_until_it_answers(&mut self) {
+        let log = self.folder.path().join("error.log");
+        wait::until(Duration::from_secs(60), "MariaDB to answer", || {
+            if let Some(status) = self.server.ended() {
+                panic!("mariadbd: {status}\n{}", fs::read_to_string(&log).unwrap_or_default());
+            }
+            UnixStream::connect(self.folder.path().join("socket")).ok()
+        });
+    }
+}
+
+fn install(folder: &Path) {
+    let mut install = command("mariadb-install-db");
+    install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+    if is_root() {
+        install.arg("--user=root");
+    }
+    install.arg("--innodb-log-file-size=8M");
+    output(install.arg(format!("--datadir={}", folder.join("data").display())));
+}
+
+fn arguments(folder: &Path, port: u16, options: &Options) -> Vec<String> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let mut arguments: Vec<String> = [
+        "--no-defaults",
+        "--bind-address=0.0.0.0,::1",
+        "--skip-name-resolve",
+        "--skip-log-bin",
+        "--innodb-buffer-pool-size=64M",
+        "--innodb-log-file-size=8M",
+        "--innodb-flush-log-at-trx-commit=0",
+        "--max-allowed-packet=64M",
+        "--max-connections=500",
+        "--local-infile=1",
+        "--character-set-server=utf8mb4",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    arguments.push(format!("--datadir={}", path("data")));
+    arguments.push(format!("--socket={}", path("socket")));
+    arguments.push(format!("--pid-file={}", path("pid")));
+    arguments.push(format!("--tmpdir={}", folder.display()));
+    arguments.push(format!("--port={port}"));
+    arguments.push(format!("--performance-schema={}", if options.performance_schema { "ON" } else { "OFF" }));
+    if is_root() {
+        arguments.push("--user=root".to_owned());
+    }
+    if options.general_log {
+        arguments.extend(["--log-output=TABLE", "--general-log"].map(str::to_owned));
+    }
+    if options.tls {
+        make_certificate(folder);
+        arguments.push(format!("--ssl-cert={}", path("cert.pem")));
+        arguments.push(format!("--ssl-key={}", path("key.pem")));
+    }
+    arguments.extend(options.arguments.iter().cloned());
+    arguments
+}
+
+/// A self-signed certificate for `localhost`, valid for a day.
+fn make_certificate(folder: &Path) {
+    let mut openssl = command("openssl");
+    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]);
+    openssl.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1", "-keyout"]);
+    output(openssl.arg(folder.join("key.pem")).arg("-out").arg(folder.join("cert.pem")));
+}
+
+fn log_file(folder: &Path) -> File {
+    File::create(folder.join("error.log")).expect("the temporary folder is writable")
+}
