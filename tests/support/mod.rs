@@ -8,6 +8,7 @@
 
 pub mod children;
 pub mod corpus;
+pub mod exporter;
 pub mod exposition;
 pub mod mariadb;
 pub mod netns;
