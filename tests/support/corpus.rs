@@ -85,6 +85,17 @@ impl Expected {
         }
     }
 
+    /// The lower bound of one number, by family and label value.
+    pub fn count(&self, family: &str, label: &str) -> f64 {
+        let ranges = match family {
+            "dbwire_mysql_commands_total" => &self.commands,
+            "dbwire_mysql_statements_total" => &self.statements,
+            "dbwire_mysql_errors_total" => &self.errors,
+            _ => &self.logins,
+        };
+        ranges.get(label).map_or(0.0, |range| range.least as f64)
+    }
+
     /// The same with every lower bound 0: what may be left of it after packets were lost.
     pub fn at_most(mut self) -> Self {
         let all = [&mut self.commands, &mut self.statements, &mut self.errors, &mut self.logins];
@@ -211,7 +222,8 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(family: &str, label: &str, expected: Range, seen: f64, scale: f64) -> Self {
+    /// Judges `seen` against `expected` times `scale`.
+    pub fn new(family: &str, label: &str, expected: Range, seen: f64, scale: f64) -> Self {
         Self { what: format!("{family}{{{label}}}"), expected, seen, right: expected.holds(seen, scale) }
     }
 }

@@ -35,6 +35,8 @@ pub type Status = BTreeMap<String, i64>;
 pub struct Options {
     /// Instruments and tables of `performance_schema`.
     pub performance_schema: bool,
+    /// Log what each connection does into `mysql.general_log`.
+    pub general_log: bool,
     /// A certificate of its own, so that clients may use TLS.
     pub tls: bool,
     /// Run it inside this network namespace.
@@ -188,6 +190,9 @@ fn arguments(folder: &Path, port: u16, options: &Options) -> Vec<String> {
     arguments.push(format!("--performance-schema={}", if options.performance_schema { "ON" } else { "OFF" }));
     if is_root() {
         arguments.push("--user=root".to_owned());
+    }
+    if options.general_log {
+        arguments.extend(["--log-output=TABLE", "--general-log"].map(str::to_owned));
     }
     if options.tls {
         make_certificate(folder);

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod children;
+pub mod clients;
 pub mod corpus;
 pub mod exporter;
 pub mod exposition;

@@ -1,0 +1,13 @@
+-- sysbench's oltp_read_write, which also says which connection and which client port each thread has.
+
+require("oltp_common")
+dofile("/usr/share/sysbench/oltp_read_write.lua")
+
+local start = thread_init
+
+function thread_init()
+   start()
+   local id, host = con:query_row(
+      "SELECT ID, HOST FROM information_schema.processlist WHERE ID = CONNECTION_ID()")
+   print("connection " .. tostring(id) .. " " .. tostring(host))
+end

@@ -1,0 +1,248 @@
+//! Real clients, a real server, live capture: the exporter counts what they counted.
+//!
+//! The server's own counters and the clients' reports are two independent truths; where only some connections are
+//! sampled, the reports of the connections in the class are the truth. Needs root.
+#![cfg(feature = "capture")]
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use support::{
+    clients::{CLIENTS, Client, SYSBENCH, Sysbench, prepare_sysbench, sysbench, sysbench_reports},
+    corpus::{Expected, Range, Row, table},
+    exporter::Exporter,
+    exposition::{Exposition, Sample},
+    mariadb::{MariaDb, Options, Status},
+    skip, wait,
+};
+
+/// Every client runs it; see `tests/clients/README.md`. `{k}` is a number of the client's own.
+const SCRIPT: &str = "\
+text SELECT n FROM numbers WHERE n <= 3
+text SELECT n FROM numbers WHERE n <= 700
+prepared 1,2,3,120,0 SELECT n FROM numbers WHERE n <= ?
+prepared 11,12,11 INSERT INTO items VALUES ({k}{c}000 + ?, 1, 'x')
+prepared 1 SELEC ?
+text SELECT * FROM missing
+prepared 11,12,13 UPDATE items SET amount = amount + 1 WHERE id = {k}{c}000 + ?
+text BEGIN
+text DELETE FROM items WHERE id = {k}{c}000 + 12
+text COMMIT
+text begin
+text rollback
+text REPLACE INTO items VALUES ({k}{c}000 + 11, 2, 'y')
+text CALL late_error()
+text SET @x = 1
+text SELECT /* ? */ 'it''s', \"quoted\"
+ping
+use other
+use test
+text SELECT 1
+";
+
+/// Connections of each client.
+const CONNECTIONS: u32 = 6;
+
+const COMMANDS: &str = "dbwire_mysql_commands_total";
+const STATEMENTS: &str = "dbwire_mysql_statements_total";
+const LOGINS: &str = "dbwire_mysql_logins_total";
+
+/// Longest wait for packets that were sent to be counted.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// An exporter that watches one server, and what it has been told to sample.
+struct Watcher {
+    exporter: Exporter,
+    bits: u32,
+    class: u16,
+}
+
+impl Watcher {
+    fn start(interface: &str, port: u16, bits: u32, class: u16) -> Self {
+        let arguments = [
+            "--no-collector.sockets".to_owned(),
+            format!("--mysql.interface={interface}"),
+            format!("--mysql.port={port}"),
+            format!("--mysql.sample-bits={bits}"),
+            format!("--mysql.sample-class={class}"),
+        ];
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let watcher = Self { exporter: Exporter::start(&arguments), bits, class };
+        wait::until(LIMIT, "the capture to be up", || {
+            (watcher.page().value("dbwire_capture_up", &[]) == Some(1.0)).then_some(())
+        });
+        watcher
+    }
+
+    fn page(&self) -> Exposition {
+        Exposition::parse(&self.exporter.request("GET", "/metrics").body)
+    }
+
+    fn scale(&self) -> f64 {
+        f64::from(1 << self.bits)
+    }
+
+    /// Whether it samples the connection of this report.
+    fn samples(&self, report: &Value) -> bool {
+        let port = report["port"].as_u64().expect("a port") as u16;
+        (port >> 1) & ((1 << self.bits) - 1) == self.class
+    }
+
+    /// The page once every sampled connection has been seen to end, and nothing more can come.
+    fn final_page(&self, connections: usize) -> Exposition {
+        let wanted = connections as f64 * self.scale();
+        let mut seen = None;
+        wait::until(LIMIT, &format!("{wanted} connections to be closed"), || {
+            let page = self.page();
+            let closed = page.value("dbwire_mysql_connections_closed_total", &[]).unwrap_or(0.0);
+            (closed >= wanted).then(|| seen = Some(page))
+        });
+        seen.expect("the last page")
+    }
+
+    /// Compares the final page with the reports of the connections that it samples.
+    fn compare(&self, reports: &[Value], deadlocks: u64) -> Vec<Row> {
+        let sampled: Vec<&Value> = reports.iter().filter(|report| self.samples(report)).collect();
+        let page = self.final_page(sampled.len());
+        let mut expected = expected_of(sampled.iter().copied());
+        if deadlocks > 0 {
+            // Which connections met them nobody tells.
+            let least = if self.bits == 0 { deadlocks } else { 0 };
+            expected.errors.insert("1213".to_owned(), Range { least, most: deadlocks });
+        }
+        let mut rows = expected.compare(&page, self.scale());
+        for (family, count) in [
+            ("dbwire_mysql_connections_opened_total", sampled.len() as u64),
+            ("dbwire_mysql_connections_closed_total", sampled.len() as u64),
+            ("dbwire_capture_dropped_packets_total", 0),
+            ("dbwire_mysql_gaps_total", 0),
+            ("dbwire_mysql_desyncs_total", 0),
+        ] {
+            rows.push(Row::new(
+                family,
+                "",
+                Range::exactly(count),
+                page.value(family, &[]).unwrap_or(0.0),
+                self.scale(),
+            ));
+        }
+        rows
+    }
+}
+
+#[test]
+fn counts_equal_the_servers_the_clients_and_those_of_the_sampled_connections() {
+    let test = "counts_equal_the_servers_the_clients_and_those_of_the_sampled_connections";
+    if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) || !skip::programs(test, SYSBENCH) {
+        return;
+    }
+    let server =
+        MariaDb::start(&Options { arguments: vec!["--log-output=TABLE".to_owned()], ..Options::default() });
+    prepare_sysbench(&server);
+    let watchers = [
+        Watcher::start("lo", server.port(), 0, 0),
+        Watcher::start("any", server.port(), 0, 0),
+        Watcher::start("lo", server.port(), 1, 1),
+        Watcher::start("lo", server.port(), 2, 2),
+        Watcher::start("lo", server.port(), 3, 5),
+    ];
+
+    let ((mut reports, runs), delta) = server.status_delta(|| traffic(&server, test));
+    let deadlocks = runs.iter().map(|run| run.ignored_errors).sum();
+    reports.extend(sysbench_reports(&server, &runs));
+
+    let mut wrong = Vec::new();
+    for watcher in &watchers {
+        let title = format!("N = {}, class {}", watcher.bits, watcher.class);
+        let rows = watcher.compare(&reports, deadlocks);
+        println!("{}", table(&title, &rows));
+        wrong.extend(rows.into_iter().filter(|row| !row.right).map(|row| format!("{title}: {row}")));
+    }
+    let all = expected_of(&reports);
+    let page = watchers[0].page();
+    for (title, rows) in [
+        (
+            "server and clients",
+            compare_with_server(&delta, &reports, |family, label| all.count(family, label)),
+        ),
+        (
+            "server and exporter",
+            compare_with_server(&delta, &reports, |family, label| value(&page, family, label)),
+        ),
+    ] {
+        println!("{}", table(title, &rows));
+        wrong.extend(rows.into_iter().filter(|row| !row.right).map(|row| format!("{title}: {row}")));
+    }
+    assert!(wrong.is_empty(), "{} numbers are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// All clients, one after the other, and sysbench by both protocols.
+fn traffic(server: &MariaDb, test: &str) -> (Vec<Value>, Vec<Sysbench>) {
+    let mut reports = Vec::new();
+    for (index, client) in CLIENTS.iter().enumerate() {
+        if client.is_ready() {
+            reports.extend(run(client, "127.0.0.1", server.port(), index));
+        } else {
+            skip::unavailable(test, &format!("client {} is not ready", client.mode));
+        }
+    }
+    let runs = [false, true].map(|prepared| sysbench(server, "127.0.0.1", 8, 60, prepared));
+    (reports, runs.into())
+}
+
+fn expected_of<'a>(reports: impl IntoIterator<Item = &'a Value>) -> Expected {
+    let mut expected = Expected::default();
+    for report in reports {
+        expected.add(report, &Value::Null);
+    }
+    expected
+}
+
+/// The value of one label of a family that has it as its only label.
+fn value(page: &Exposition, family: &str, label: &str) -> f64 {
+    let labelled = |sample: &&Sample| sample.labels.values().any(|value| value == label);
+    page.of(family).filter(labelled).map(|sample| sample.value).sum()
+}
+
+fn run(client: &Client, host: &str, port: u16, index: usize) -> Vec<Value> {
+    client.run(host, port, &SCRIPT.replace("{k}", &(index + 1).to_string()), CONNECTIONS)
+}
+
+/// The server's counters, and what `seen` says of the same thing: family and label in, number out.
+fn compare_with_server(server: &Status, reports: &[Value], seen: impl Fn(&str, &str) -> f64) -> Vec<Row> {
+    // The procedure runs one SELECT of its own.
+    let calls: u64 = reports.iter().filter_map(|report| report["text_statements"]["call"].as_u64()).sum();
+    let counters: &[(&str, u64, &str, &str)] = &[
+        ("Com_select", calls, STATEMENTS, "select"),
+        ("Com_insert", 0, STATEMENTS, "insert"),
+        ("Com_update", 0, STATEMENTS, "update"),
+        ("Com_delete", 0, STATEMENTS, "delete"),
+        ("Com_replace", 0, STATEMENTS, "replace"),
+        ("Com_begin", 0, STATEMENTS, "begin"),
+        ("Com_commit", 0, STATEMENTS, "commit"),
+        ("Com_rollback", 0, STATEMENTS, "rollback"),
+        ("Com_set_option", 0, STATEMENTS, "set"),
+        ("Com_call_procedure", 0, STATEMENTS, "call"),
+        ("Com_stmt_prepare", 0, COMMANDS, "stmt_prepare"),
+        ("Com_stmt_execute", 0, COMMANDS, "stmt_execute"),
+        ("Com_stmt_close", 0, COMMANDS, "stmt_close"),
+        ("Com_stmt_reset", 0, COMMANDS, "stmt_reset"),
+        ("Com_stmt_fetch", 0, COMMANDS, "stmt_fetch"),
+        ("Com_change_db", 0, COMMANDS, "init_db"),
+        ("Com_admin_commands", 0, COMMANDS, "ping"),
+    ];
+    let counted = |name: &str| server.get(name).copied().unwrap_or(0).unsigned_abs();
+    let rows = counters.iter().map(|(name, inside, family, label)| {
+        let expected = Range::exactly(counted(name).saturating_sub(*inside));
+        Row::new(name, label, expected, seen(family, label), 1.0)
+    });
+    let mut rows: Vec<Row> = rows.collect();
+    // Commands that count as questions; the others are counted apart above.
+    let questions = ["query", "stmt_execute", "stmt_fetch", "init_db", "quit"];
+    let asked: f64 = questions.iter().map(|label| seen(COMMANDS, label)).sum();
+    rows.push(Row::new("Questions", "", Range::exactly(counted("Questions")), asked, 1.0));
+    rows.push(Row::new("Connections", "", Range::exactly(counted("Connections")), seen(LOGINS, "ok"), 1.0));
+    rows
+}
