@@ -6,15 +6,23 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "capture")]
+mod mysql;
+
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum, builder::BoolishValueParser};
+
+#[cfg(feature = "capture")]
+pub use mysql::{CaptureArgs, Command, DecodeArgs, ReplayArgs};
 
 /// Prometheus exporter for hosts that run, or talk to, MySQL and MariaDB: TCP socket states by netlink, queries
 /// decoded from packets.
 #[derive(Debug, Parser)]
 #[command(
     name = "dbwire_exporter",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     max_term_width = 100,
     after_help = "Exit status: 0 asked to stop, 1 could not start, 2 bad usage."
 )]
@@ -22,23 +30,35 @@ pub struct Cli {
     /// Flags of the daemon.
     #[command(flatten)]
     pub serve: ServeArgs,
+    /// What to do instead of serving.
+    #[cfg(feature = "capture")]
+    #[command(subcommand)]
+    pub command: Option<Command>,
 }
 
 /// Flags of the daemon.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// The HTTP server.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub web: WebArgs,
+    /// Logging, to stderr.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub log: LogArgs,
+    /// Which collectors run.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub collectors: CollectorArgs,
+    /// The socket collector.
     #[command(flatten)]
-    #[allow(missing_docs, reason = "named for its type")]
     pub sockets: SocketsArgs,
+    /// Where MySQL's packets come from.
+    #[cfg(feature = "capture")]
+    #[command(flatten)]
+    pub capture: CaptureArgs,
+    /// Which packets are MySQL's, and how they are counted.
+    #[cfg(feature = "capture")]
+    #[command(flatten)]
+    pub decode: DecodeArgs,
 }
 
 /// The HTTP server.
@@ -202,7 +222,7 @@ fn one_line(error: &clap::Error) -> String {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .filter(|line| !line.is_empty())
         .collect();
-    let message = parts.join(" ");
+    let message = parts.join(" ").replace(" tip: ", "; ");
     format!("{}; see --help", message.strip_prefix("error: ").unwrap_or(&message))
 }
 
@@ -253,7 +273,7 @@ mod tests {
         let cases = [
             (
                 "--web.max-request 3",
-                "unexpected argument '--web.max-request' found tip: a similar argument exists: \
+                "unexpected argument '--web.max-request' found; a similar argument exists: \
               '--web.max-requests'; see --help",
             ),
             (

@@ -4,10 +4,19 @@
 
 #![forbid(unsafe_code)]
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+mod listen;
+#[cfg(feature = "capture")]
+mod mysql;
+mod ports;
+
+use std::{path::PathBuf, time::Duration};
 
 use crate::cli::{self, Cli};
 pub use crate::cli::{LogArgs, SourceChoice};
+pub use listen::ListenAddress;
+#[cfg(feature = "capture")]
+pub use mysql::{Decode, Mysql, Replay};
+pub use ports::PortSet;
 
 /// A value that was understood but makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +50,9 @@ pub struct Config {
 pub enum Action {
     /// Serve until told to stop.
     Serve(Serve),
+    /// Print what capture files hold.
+    #[cfg(feature = "capture")]
+    Replay(Replay),
 }
 
 /// The daemon.
@@ -50,6 +62,9 @@ pub struct Serve {
     pub web: Web,
     /// The socket collector, unless switched off.
     pub sockets: Option<Sockets>,
+    /// The MySQL collector, unless switched off.
+    #[cfg(feature = "capture")]
+    pub mysql: Option<Mysql>,
 }
 
 /// The HTTP server.
@@ -82,6 +97,11 @@ impl Config {
     /// # Errors
     /// The first value that makes no sense.
     pub fn from_cli(cli: Cli) -> Result<Self, Invalid> {
+        #[cfg(feature = "capture")]
+        if let Some(cli::Command::Replay(args)) = cli.command {
+            let replay = Replay { files: args.files, decode: Decode::from_cli(args.decode)? };
+            return Ok(Self { log: args.log, action: Action::Replay(replay) });
+        }
         let log = cli.serve.log;
         Ok(Self { log, action: Action::Serve(Serve::from_cli(cli.serve)?) })
     }
@@ -89,15 +109,24 @@ impl Config {
 
 impl Serve {
     fn from_cli(args: cli::ServeArgs) -> Result<Self, Invalid> {
-        let sockets = args.collectors.sockets().then(|| Sockets::from_cli(args.sockets)).transpose()?;
-        if sockets.is_none() {
-            return Err(Invalid::new(
-                "--collector.sockets",
-                false,
-                "nothing is left to export; leave a collector on",
-            ));
+        let serve = Self {
+            web: Web::from_cli(args.web)?,
+            sockets: args.collectors.sockets().then(|| Sockets::from_cli(args.sockets)).transpose()?,
+            #[cfg(feature = "capture")]
+            mysql: args.collectors.mysql().then(|| Mysql::from_cli(args.capture, args.decode)).transpose()?,
+        };
+        if serve.has_collector() {
+            return Ok(serve);
         }
-        Ok(Self { web: Web::from_cli(args.web)?, sockets })
+        Err(Invalid::new("--collector.sockets", false, "nothing is left to export; leave a collector on"))
+    }
+
+    fn has_collector(&self) -> bool {
+        #[cfg(feature = "capture")]
+        if self.mysql.is_some() {
+            return true;
+        }
+        self.sockets.is_some()
     }
 }
 
@@ -160,91 +189,17 @@ impl Sockets {
     }
 }
 
-/// Where to listen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListenAddress {
-    /// `:PORT`: every address, IPv6 and IPv4.
-    Everywhere(u16),
-    /// `ADDRESS:PORT`, `[ADDRESS]:PORT` for IPv6.
-    Address(SocketAddr),
-    /// `NAME:PORT`, looked up when the program starts.
-    Name(String, u16),
-}
-
-impl ListenAddress {
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        let invalid = || {
-            let allowed =
-                "must be :PORT, ADDRESS:PORT or NAME:PORT, like :9098, 127.0.0.1:9098 or [::1]:9098";
-            Invalid::new("--web.listen-address", text, allowed)
-        };
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Address(address));
-        }
-        let (name, port) = text.rsplit_once(':').ok_or_else(invalid)?;
-        // `u16::from_str` takes a sign.
-        let port = port.bytes().all(|b| b.is_ascii_digit()).then(|| port.parse().ok()).flatten();
-        let port = port.ok_or_else(invalid)?;
-        let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-        match name {
-            "" => Ok(Self::Everywhere(port)),
-            // What looks like an address but is none (`300.1.1.1`) is not worth a look-up.
-            _ if is_name && name.bytes().any(|b| b.is_ascii_alphabetic()) => {
-                Ok(Self::Name(name.to_owned(), port))
-            }
-            _ => Err(invalid()),
-        }
-    }
-}
-
-impl std::fmt::Display for ListenAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Everywhere(port) => write!(f, ":{port}"),
-            Self::Address(address) => address.fmt(f),
-            Self::Name(name, port) => write!(f, "{name}:{port}"),
-        }
-    }
-}
-
-/// A non-empty set of TCP ports, at most [`PortSet::MAX`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortSet(Vec<u16>);
-
-impl PortSet {
-    /// Most ports a set holds: each is a comparison in the capture filter.
-    pub const MAX: usize = 16;
-
-    /// Sorts and de-duplicates `ports`; `None` if there is none, a port is 0, or there are too many.
-    pub fn new(ports: &[u16]) -> Option<Self> {
-        let mut ports = ports.to_vec();
-        ports.sort_unstable();
-        ports.dedup();
-        let valid = !ports.is_empty() && ports.len() <= Self::MAX && !ports.contains(&0);
-        valid.then_some(Self(ports))
-    }
-
-    /// Whether `port` is in the set.
-    #[inline]
-    pub fn contains(&self, port: u16) -> bool {
-        self.0.contains(&port)
-    }
-
-    /// The ports, ascending.
-    pub fn as_slice(&self) -> &[u16] {
-        &self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn configured(line: &str) -> Result<Serve, Invalid> {
+    pub(super) fn configured(line: &str) -> Result<Serve, Invalid> {
         let words = std::iter::once("dbwire_exporter").chain(line.split_whitespace());
         let cli = cli::parse(words.map(Into::into), "").unwrap_or_else(|stop| panic!("{line}: {stop:?}"));
         Config::from_cli(cli).map(|config| match config.action {
             Action::Serve(serve) => serve,
+            #[cfg(feature = "capture")]
+            Action::Replay(_) => panic!("{line} does not serve"),
         })
     }
 
@@ -258,39 +213,6 @@ mod tests {
         };
         assert_eq!(serve.web, web);
         assert_eq!(serve.sockets, Some(Sockets::default()));
-    }
-
-    #[test]
-    fn listen_addresses_have_the_forms_gos_exporters_take() {
-        let address = |text: &str| Ok(ListenAddress::Address(text.parse().unwrap()));
-        let name = |name: &str, port| Ok(ListenAddress::Name(name.to_owned(), port));
-        let cases = [
-            (":9098", Ok(ListenAddress::Everywhere(9098))),
-            (":0", Ok(ListenAddress::Everywhere(0))),
-            ("0.0.0.0:80", address("0.0.0.0:80")),
-            ("127.0.0.1:9098", address("127.0.0.1:9098")),
-            ("[::1]:9098", address("[::1]:9098")),
-            ("[fe80::1%2]:9098", address("[fe80::1%2]:9098")),
-            ("localhost:9098", name("localhost", 9098)),
-            ("db-1.example.com:1", name("db-1.example.com", 1)),
-            ("", Err(())),
-            (":", Err(())),
-            (":x", Err(())),
-            (":+80", Err(())),
-            (":65536", Err(())),
-            ("9098", Err(())),
-            ("localhost", Err(())),
-            ("::1:9098", Err(())),
-            ("300.1.1.1:9098", Err(())),
-            ("http://localhost:9098", Err(())),
-            ("a b:1", Err(())),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(ListenAddress::parse(text).map_err(drop), expected, "{text:?}");
-            if let Ok(address) = expected {
-                assert_eq!(address.to_string(), text);
-            }
-        }
     }
 
     #[test]
@@ -328,19 +250,6 @@ mod tests {
     fn a_telemetry_path_is_plain_and_shadows_none_of_the_programs_own() {
         for path in ["metrics", "/a b", "/a?b", "/a#b", "/a%20b", "/é", "/-/healthy", "/-/x"] {
             assert!(!is_plain_path(path), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_port_set_is_sorted_has_no_doubles_and_an_end() {
-        assert_eq!(PortSet::new(&[3307, 3306, 3307]).unwrap().as_slice(), [3306, 3307]);
-        assert!(PortSet::new(&[3306]).unwrap().contains(3306));
-        assert!(!PortSet::new(&[3306]).unwrap().contains(3307));
-        let most: Vec<u16> = (1..).take(PortSet::MAX).collect();
-        let too_many: Vec<u16> = (1..).take(PortSet::MAX + 1).collect();
-        assert!(PortSet::new(&most).is_some());
-        for refused in [&too_many[..], &[], &[0], &[0, 3306]] {
-            assert_eq!(PortSet::new(refused), None, "{refused:?}");
         }
     }
 }

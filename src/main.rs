@@ -10,10 +10,16 @@ use std::{
 use anyhow::Context;
 use dbwire_exporter::{
     cli::{self, Stop},
-    config::{Action, Config, Serve},
-    io::{collect::Collector, listen, log, process::Process, server, signals::StopSignals},
+    config::{Action, Config, Serve, Web},
+    io::{collect::Collector, listen, log, process::Process, server, signals::StopSignals, sockets},
     metrics::build,
     web::Routes,
+};
+#[cfg(feature = "capture")]
+use dbwire_exporter::{
+    config::Replay,
+    io::mysql::{self, MysqlCollector},
+    metrics::text,
 };
 
 /// Bad usage; 0 is "asked to stop" and 1 "could not start".
@@ -50,34 +56,76 @@ fn complain(message: &str) {
 fn run(config: Config) -> anyhow::Result<()> {
     log::start(config.log);
     match config.action {
-        Action::Serve(serve) => run_daemon(serve),
+        Action::Serve(serve) => run_daemon(&serve),
+        #[cfg(feature = "capture")]
+        Action::Replay(replay) => print_replay(&replay),
     }
 }
 
-fn run_daemon(config: Serve) -> anyhow::Result<()> {
+#[cfg(feature = "capture")]
+fn print_replay(config: &Replay) -> anyhow::Result<()> {
+    let mut page = Vec::new();
+    text::encode(mysql::replay_families(config)?, &mut page)?;
+    match io::stdout().write_all(&page) {
+        // Whoever closed the pipe has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn run_daemon(config: &Serve) -> anyhow::Result<()> {
     // First what may fail, so that a start that fails says one thing only.
     let listeners = listen::bind(&config.web.listen)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the event loop (out of file descriptors? see ulimit -n)")?;
-    let served = runtime.block_on(serve(config, listeners));
-    // Work that is still blocked (a dump of the socket table, say) must not hold up the exit.
-    runtime.shutdown_background();
-    served
+    let stop = {
+        let _inside = runtime.enter();
+        StopSignals::install().context("cannot handle SIGTERM and SIGINT")?
+    };
+    tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
+    let collector = start_collectors(config)?;
+    runtime.block_on(serve(&config.web, listeners, collector, stop))
 }
 
-async fn serve(config: Serve, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
-    let stop = StopSignals::install().context("cannot handle SIGTERM and SIGINT")?;
-    let routes = Routes::new(&config.web.telemetry_path);
-    tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
+/// What cannot be read or captured is no reason not to start: the page tells, and the log says what to do.
+fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
+    let advice = |collector| format!("cannot start the {collector} collector (see ulimit -n and -u)");
+    Ok(Collector {
+        process: Process::for_self(),
+        #[cfg(feature = "capture")]
+        mysql: config
+            .mysql
+            .as_ref()
+            .map(MysqlCollector::start)
+            .transpose()
+            .with_context(|| advice("MySQL"))?,
+        sockets: config
+            .sockets
+            .as_ref()
+            .map(sockets::start)
+            .transpose()
+            .with_context(|| advice("sockets"))?,
+    })
+}
+
+async fn serve(
+    config: &Web,
+    listeners: Vec<TcpListener>,
+    collector: Collector,
+    stop: StopSignals,
+) -> anyhow::Result<()> {
+    let routes = Routes::new(&config.telemetry_path);
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
     let listeners =
         listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
     for address in addresses {
         tracing::info!(%address, url = url(address, &routes), "serving");
     }
-    let app = server::App::new(routes, Collector::new(Process::for_self()), config.web.max_requests);
+    let app = server::App::new(routes, collector, config.max_requests);
     let stop = async {
         let signal = stop.wait().await;
         tracing::info!(signal, "stopping");

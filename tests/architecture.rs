@@ -15,17 +15,18 @@ use source::{Source, sources};
 /// What each module of the library may use of the others. Reads as the data flow: packets become segments, become
 /// streams, events, aggregates, families, a page. `io` and `main.rs` may use everything.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("limits", &[]),
     ("packet", &["config", "sample"]),
-    ("stream", &["packet"]),
+    ("stream", &["limits", "packet"]),
     ("digest", &[]),
-    ("mysql", &["digest", "packet", "stream"]),
+    ("mysql", &["digest", "limits", "packet", "stream"]),
     ("sample", &[]),
-    ("stats", &["digest", "mysql", "packet", "sample", "stream"]),
-    ("pipeline", &["config", "digest", "mysql", "packet", "sample", "stats", "stream"]),
+    ("stats", &["digest", "limits", "mysql", "packet"]),
+    ("pipeline", &["config", "digest", "limits", "mysql", "packet", "sample", "stats", "stream"]),
     ("sockets", &[]),
-    ("metrics", &["digest", "mysql", "packet", "sample", "sockets", "stats", "stream"]),
+    ("metrics", &["limits", "mysql", "sample", "sockets", "stats"]),
     ("web", &["metrics"]),
-    ("cli", &[]),
+    ("cli", &["sample"]),
     ("config", &["cli", "sample"]),
 ];
 
@@ -35,7 +36,8 @@ const UNTRUSTED: &[&str] = &["packet", "stream", "mysql", "digest", "sockets"];
 /// Crates and parts of `std` that do I/O, start threads or read clocks.
 const IO_ONLY: &[&str] = &[
     "libc",
-    "neli",
+    "neli::router",
+    "neli::socket",
     "pcap",
     "socket2",
     "tokio",
@@ -66,6 +68,8 @@ fn only_io_and_main_touch_sockets_files_threads_and_clocks() {
     for source in outside_io() {
         for path in source.paths() {
             let banned = IO_ONLY.iter().find(|banned| path.strip_prefix(**banned).is_some_and(is_path_end));
+            // Error numbers are values.
+            let banned = banned.filter(|_| !path.starts_with("libc::E"));
             let clock = CLOCKS.iter().find(|clock| path.ends_with(**clock));
             assert_eq!(banned.or(clock), None, "{} uses {path}", source.name);
         }

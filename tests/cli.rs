@@ -15,6 +15,8 @@ use std::{
     process::Output,
 };
 
+#[cfg(feature = "capture")]
+use exporter::without_capture_rights;
 use exporter::{Exporter, command, request, run};
 
 /// The only line of stderr.
@@ -23,6 +25,18 @@ fn complaint(output: &Output) -> String {
     assert_eq!(text.lines().count(), 1, "one line expected:\n{text}");
     assert!(output.stdout.is_empty());
     text.trim_end().to_owned()
+}
+
+/// Each command line is refused with a line that has all the parts.
+fn assert_bad_usage(cases: &[(&[&str], &[&str])]) {
+    for (arguments, parts) in cases {
+        let output = run(arguments);
+        let line = complaint(&output);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
+        for part in *parts {
+            assert!(line.contains(part), "{arguments:?}: {part:?} is not in {line:?}");
+        }
+    }
 }
 
 #[test]
@@ -46,14 +60,29 @@ fn bad_usage_is_one_line_that_names_the_flag_and_exit_code_2() {
         (&["--sockets.cpu-budget", "NaN"], &["--sockets.cpu-budget=NaN", "0.001 to 1"]),
         (&["--collector.sockets=perhaps"], &["--collector.sockets", "perhaps"]),
     ];
-    for (arguments, parts) in cases {
-        let output = run(arguments);
-        let line = complaint(&output);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
-        for part in *parts {
-            assert!(line.contains(part), "{arguments:?}: {part:?} is not in {line:?}");
-        }
-    }
+    assert_bad_usage(cases);
+}
+
+#[cfg(feature = "capture")]
+#[test]
+fn bad_usage_of_mysqls_flags_is_one_line_and_exit_code_2_too() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["--mysql.port", "0"], &["--mysql.port=0", "1 to 65535"]),
+        (&["--mysql.port", "70000"], &["--mysql.port", "70000"]),
+        (&["--mysql.sample-bits", "9"], &["--mysql.sample-bits=9", "0 to 8"]),
+        (&["--mysql.sample-bits", "-1"], &["--mysql.sample-bits", "-1"]),
+        (&["--mysql.sample-class", "1"], &["--mysql.sample-class=1", "0 to 0"]),
+        (&["--mysql.sample-first-bit", "17"], &["--mysql.sample-first-bit=17", "16 bits"]),
+        (&["--mysql.multiplier", "0.5"], &["--mysql.multiplier", "0.5", "auto"]),
+        (&["--mysql.buffer-size", "1"], &["--mysql.buffer-size=1", "1MiB to 1GiB"]),
+        (&["--mysql.buffer-size", "lots"], &["--mysql.buffer-size", "lots"]),
+        (&["--mysql.max-flows", "0"], &["--mysql.max-flows=0", "64 to"]),
+        (&["--mysql.interface", ""], &["--mysql.interface", "ip link"]),
+        (&["replay"], &["<FILE>"]),
+        (&["--mysql.port", "3307", "replay", "x.pcap"], &["replay", "--mysql.port"]),
+        (&["replay", "x.pcap", "--web.max-requests", "3"], &["--web.max-requests"]),
+    ];
+    assert_bad_usage(cases);
 }
 
 #[test]
@@ -101,6 +130,69 @@ fn an_address_of_another_host_is_one_line_and_exit_code_1() {
     let output = run(&["--web.listen-address", "192.0.2.1:0"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(complaint(&output).contains("cannot listen on 192.0.2.1:0"));
+}
+
+#[cfg(feature = "capture")]
+#[test]
+fn a_file_that_is_no_capture_is_one_line_and_exit_code_1() {
+    for (file, part) in [
+        ("/no/such/file.pcap", "No such file"),
+        (concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "is not a pcap or pcapng file"),
+        (env!("CARGO_MANIFEST_DIR"), "cannot read"),
+    ] {
+        let output = run(&["replay", file]);
+        assert_eq!(output.status.code(), Some(1), "{file}");
+        let line = complaint(&output);
+        assert!(line.contains(part) && line.contains(file), "{line}");
+    }
+}
+
+#[cfg(feature = "capture")]
+#[test]
+fn without_the_right_to_capture_the_rest_is_served_and_one_log_line_says_how_to_grant_it() {
+    let mut unprivileged = command();
+    without_capture_rights(&mut unprivileged).args(["--web.listen-address", "127.0.0.1:0"]);
+    let exporter = Exporter::start_command(&mut unprivileged, 1);
+    let page = exporter.scrape();
+    assert_eq!(page.get("dbwire_capture_up{interface=\"any\"}"), 0.0);
+    assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"mysql\"}"), 0.0);
+    assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"sockets\"}"), 1.0);
+    let warnings: Vec<_> = exporter.log().into_iter().filter(|line| line.contains("level=warn")).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("setcap cap_net_raw+ep"), "{warnings:#?}");
+    assert_eq!(exporter.stop().code(), Some(0));
+}
+
+#[cfg(feature = "capture")]
+#[test]
+fn without_the_interface_the_rest_is_served_and_one_log_line_says_what_is_wrong() {
+    let exporter = Exporter::start(&["--mysql.interface", "nosuchinterface"]);
+    let page = exporter.scrape();
+    assert_eq!(page.get("dbwire_capture_up{interface=\"nosuchinterface\"}"), 0.0);
+    assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"mysql\"}"), 0.0);
+    assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"sockets\"}"), 1.0);
+    assert!(
+        !page.types.contains_key("dbwire_mysql_commands_total"),
+        "zeros would be taken for a quiet server"
+    );
+    assert!(exporter.request("GET", "/").body.contains("MySQL queries: does not work"));
+    let warnings: Vec<_> = exporter.log().into_iter().filter(|line| line.contains("level=warn")).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert!(warnings[0].contains("nosuchinterface"), "{warnings:#?}");
+}
+
+#[cfg(feature = "capture")]
+#[test]
+fn a_collector_that_is_off_is_not_on_the_page() {
+    let exporter = Exporter::start(&["--no-collector.sockets", "--mysql.interface", "lo"]);
+    let page = exporter.scrape();
+    assert!(page.values.contains_key("dbwire_capture_up{interface=\"lo\"}"));
+    assert!(page.types.keys().all(|name| !name.starts_with("dbwire_tcp_")));
+    let exporter = Exporter::start(&["--no-collector.mysql"]);
+    let page = exporter.scrape();
+    assert!(page.types.contains_key("dbwire_tcp_connection_states"));
+    let of_mysql = |name: &&String| name.starts_with("dbwire_mysql_") || name.starts_with("dbwire_capture_");
+    assert_eq!(page.types.keys().find(of_mysql), None);
 }
 
 #[test]

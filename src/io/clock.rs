@@ -1,20 +1,34 @@
 //! Clocks.
 
 use std::time::Duration;
+#[cfg(feature = "capture")]
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[cfg(feature = "capture")]
+use crate::packet::Timestamp;
 
 /// The clock that stamps captured packets.
 #[cfg(feature = "capture")]
-pub fn wall() -> crate::packet::Timestamp {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    crate::packet::Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+pub fn wall() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// CPU time the calling thread has used so far, in user space and in the kernel (`CLOCK_THREAD_CPUTIME_ID`).
+/// CPU time the calling thread has used so far, in user space and in the kernel.
 pub fn thread_cpu_time() -> Duration {
+    cpu_time(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// CPU time all threads of this process have used so far.
+pub fn process_cpu_time() -> Duration {
+    cpu_time(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn cpu_time(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid, writable timespec for the whole call.
-    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) } != 0;
-    // The clock exists since Linux 2.6.12; without it, nothing is known to have been used.
+    let failed = unsafe { libc::clock_gettime(clock, &raw mut time) } != 0;
+    // Both clocks exist since Linux 2.6.12; without them, nothing is known to have been used.
     if failed { Duration::ZERO } else { Duration::new(time.tv_sec as u64, time.tv_nsec as u32) }
 }
 

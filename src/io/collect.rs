@@ -1,39 +1,117 @@
-//! Asks the collectors for one page, at the same time and with a deadline.
+//! Asks the collectors for one page, each with the same deadline.
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use prometheus::proto::MetricFamily;
 
 use crate::{
-    metrics::{build, scrape},
+    metrics::{self, build, scrape, scrape::Outcome},
+    sockets::report::Report,
     web::landing::Source,
 };
 
-use super::process::Process;
+#[cfg(feature = "capture")]
+use super::mysql::MysqlCollector;
+use super::{process::Process, sockets::SocketsHandle};
+#[cfg(feature = "capture")]
+use crate::stats::capture::Snapshot;
 
-/// All that a page is made of.
+/// All that a page is made of. A collector that is switched off is `None`.
 #[derive(Debug)]
 pub struct Collector {
-    process: Process,
+    /// This process itself.
+    pub process: Process,
+    /// The socket collector.
+    pub sockets: Option<SocketsHandle>,
+    /// The MySQL collector.
+    #[cfg(feature = "capture")]
+    pub mysql: Option<MysqlCollector>,
+}
+
+/// What the collectors had, and how long each took to say so.
+struct Answers {
+    sockets: Option<Timed<Arc<Report>>>,
+    #[cfg(feature = "capture")]
+    mysql: Option<Timed<Option<Arc<Snapshot>>>>,
+}
+
+struct Timed<T> {
+    value: T,
+    waited: Duration,
 }
 
 impl Collector {
-    /// Of the process alone.
-    pub fn new(process: Process) -> Self {
-        Self { process }
-    }
-
-    /// The families of one page. Takes at most `within`, and a little: a collector that has nothing by then has no
-    /// families on it, and its `dbwire_scrape_collector_success` is 0.
-    pub async fn families(&self, _within: Duration) -> Vec<MetricFamily> {
+    /// The families of one page, in no particular order. A collector that has nothing new `within` that time is
+    /// on it with what it last had, and its `dbwire_scrape_collector_success` is 0.
+    pub async fn families(&self, within: Duration) -> Vec<MetricFamily> {
+        let answers = self.ask(within).await;
         let mut families = self.process.families();
         families.push(build::family());
-        families.extend(scrape::families(&[]));
+        let mut outcomes = Vec::new();
+        if let Some(Timed { value: report, waited }) = answers.sockets {
+            families.extend(metrics::sockets::families(&report));
+            outcomes.push(Outcome { collector: "sockets", success: report.success, waited });
+        }
+        #[cfg(feature = "capture")]
+        if let (Some(mysql), Some(Timed { value: snapshot, waited })) = (&self.mysql, answers.mysql) {
+            families.extend(snapshot.iter().flat_map(|snapshot| mysql.families(snapshot)));
+            let up = snapshot.is_some_and(|snapshot| snapshot.capture.up);
+            outcomes.push(Outcome { collector: "mysql", success: up && waited < within, waited });
+        }
+        families.extend(scrape::families(&outcomes));
         families
     }
 
     /// What works, for people.
-    pub async fn sources(&self, _within: Duration) -> Vec<Source> {
-        Vec::new()
+    pub async fn sources(&self, within: Duration) -> Vec<Source> {
+        let answers = self.ask(within).await;
+        let mut sources = Vec::new();
+        sources.extend(answers.sockets.map(|answer| of_sockets(&answer.value)));
+        #[cfg(feature = "capture")]
+        sources.extend(answers.mysql.map(|answer| of_mysql(answer.value.as_deref())));
+        sources
     }
+
+    async fn ask(&self, within: Duration) -> Answers {
+        let sockets = timed(self.sockets.as_ref().map(|sockets| sockets.report(within)));
+        #[cfg(feature = "capture")]
+        {
+            let mysql = timed(self.mysql.as_ref().map(|mysql| mysql.snapshot(within)));
+            let (sockets, mysql) = tokio::join!(sockets, mysql);
+            Answers { sockets, mysql }
+        }
+        #[cfg(not(feature = "capture"))]
+        Answers { sockets: sockets.await }
+    }
+}
+
+/// What `question` is answered, and after how long; `None` if there is none.
+async fn timed<T>(question: Option<impl Future<Output = T>>) -> Option<Timed<T>> {
+    let asked = Instant::now();
+    let value = question?.await;
+    Some(Timed { value, waited: asked.elapsed() })
+}
+
+fn of_sockets(report: &Report) -> Source {
+    let detail = match (&report.snapshot.error, report.snapshot.reading) {
+        (Some(error), _) => error.clone(),
+        (None, Some(reading)) => format!("counted from {}", reading.source.label()),
+        (None, None) => "not counted yet".to_owned(),
+    };
+    Source { name: "TCP socket states", works: report.success, detail }
+}
+
+#[cfg(feature = "capture")]
+fn of_mysql(snapshot: Option<&Snapshot>) -> Source {
+    let capture = snapshot.map(|snapshot| &snapshot.capture);
+    let detail = match capture.map(|capture| capture.error.as_ref()) {
+        None => "the capture thread has ended, see the log".to_owned(),
+        Some(Some(error)) => error.clone(),
+        Some(None) => format!("captured on {}", capture.map_or("", |capture| &capture.interface)),
+    };
+    Source { name: "MySQL queries", works: capture.is_some_and(|capture| capture.up), detail }
 }

@@ -13,6 +13,8 @@ pub mod collect;
 mod eventfd;
 pub mod listen;
 pub mod log;
+#[cfg(feature = "capture")]
+pub mod mysql;
 pub mod netlink;
 #[cfg(feature = "capture")]
 pub mod pcap;

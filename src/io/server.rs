@@ -161,7 +161,13 @@ mod tests {
 
     #[tokio::test]
     async fn scrapes_above_the_limit_are_refused_and_the_health_check_is_not() {
-        let app = App::new(Routes::new("/metrics"), Collector::new(Process::for_self()), 1);
+        let collector = Collector {
+            process: Process::for_self(),
+            sockets: None,
+            #[cfg(feature = "capture")]
+            mysql: None,
+        };
+        let app = App::new(Routes::new("/metrics"), collector, 1);
         let status = async |path: &str| app.answer(&Request::get(path).body(()).unwrap()).await.status();
         assert_eq!(status("/metrics").await, 200);
         let running = app.scrapes.try_acquire().unwrap();

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+#[cfg(feature = "capture")]
+pub mod capture;
 pub mod family;
 #[cfg(feature = "capture")]
 pub mod mysql;

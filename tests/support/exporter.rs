@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
         Arc, Mutex,
@@ -24,6 +25,20 @@ pub fn command() -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Takes the right to capture packets from what `command` will start, should it have it.
+pub fn without_capture_rights(command: &mut Command) -> &mut Command {
+    /// `CAP_NET_RAW` of linux/capability.h.
+    const CAP_NET_RAW: libc::c_ulong = 13;
+    // SAFETY: prctl(2) with numbers only is safe to call between fork and exec. Root may take it out of what an exec
+    // can gain (capabilities(7)); anybody else may not, and has not got it.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_CAPBSET_DROP, CAP_NET_RAW, 0, 0, 0);
+            Ok(())
+        })
+    }
 }
 
 /// Runs the binary to its end.

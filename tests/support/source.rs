@@ -17,8 +17,9 @@ pub struct Source {
 
 impl Source {
     fn new(name: String, text: &str) -> Self {
-        // Test modules stand at the end (and may do I/O).
-        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text).to_owned();
+        // Test modules stand at the end, and may do I/O.
+        let tests = text.find("\nmod tests {").and_then(|tests| text[..tests].rfind("#[cfg(test)]"));
+        let text = text[..tests.unwrap_or(text.len())].to_owned();
         let code = code_of(&text);
         Self { name, text, code }
     }

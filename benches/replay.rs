@@ -1,0 +1,126 @@
+//! What decoding costs over merely reading: CPU time of the whole pipeline against a libpcap loop that only counts,
+//! over the same million packets, in one run.
+//!
+//! The packets are sysbench's oltp_read_write from `tests/data/corpus`, repeated from other client ports and at later
+//! times until there are as many as wanted: `cargo bench --bench replay -- [PACKETS]`.
+
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+
+use std::{error::Error, path::Path, time::Duration};
+
+use dbwire_exporter::{
+    config::PortSet,
+    io::{clock::thread_cpu_time, replay},
+    packet::Frame,
+    pipeline::{Options, Pipeline},
+    sample::class::SampleClass,
+};
+use pcap::{Capture, Linktype, Packet, PacketHeader, Precision};
+
+const ROUNDS: usize = 7;
+/// Copies that run side by side, as connections of a server do.
+const SIDE_BY_SIDE: usize = 16;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let wanted = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(1_000_000);
+    let folder = tempfile::tempdir()?;
+    for (name, source) in [("prepared", "sysbench_ps_small"), ("text", "sysbench_text_small")] {
+        let file = folder.path().join(format!("{name}.pcap"));
+        let packets = repeat(source, wanted, &file)?;
+        compare(name, packets, &file)?;
+    }
+    Ok(())
+}
+
+fn compare(name: &str, packets: u64, file: &Path) -> Result<(), Box<dyn Error>> {
+    let mut counting = Vec::new();
+    let mut decoding = Vec::new();
+    let mut queries = 0;
+    for _ in 0..ROUNDS {
+        counting.push(timed(|| count(file))?);
+        decoding.push(timed(|| {
+            queries = decode(file)?;
+            Ok(())
+        })?);
+    }
+    let (counting, decoding) = (median(&mut counting), median(&mut decoding));
+    let nanos = |time: Duration| time.as_nanos() as f64 / packets as f64;
+    println!(
+        "{name}: {packets} packets, {queries} statements; counting {:.1} ns, decoding {:.1} ns a packet (CPU, medians of \
+         {ROUNDS}); ratio {:.2}",
+        nanos(counting),
+        nanos(decoding),
+        decoding.as_secs_f64() / counting.as_secs_f64(),
+    );
+    Ok(())
+}
+
+fn timed(run: impl FnOnce() -> Result<(), Box<dyn Error>>) -> Result<Duration, Box<dyn Error>> {
+    let before = thread_cpu_time();
+    run()?;
+    Ok(thread_cpu_time() - before)
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// The limit: what libpcap takes to hand the packets over.
+fn count(file: &Path) -> Result<(), Box<dyn Error>> {
+    let (mut packets, mut bytes) = (0_u64, 0_u64);
+    Capture::from_file(file)?.for_each(None, |packet| {
+        packets += 1;
+        bytes += u64::from(packet.header.len) + u64::from(packet.data.get(40).copied().unwrap_or(0));
+    })?;
+    std::hint::black_box((packets, bytes));
+    Ok(())
+}
+
+fn decode(file: &Path) -> Result<u64, Box<dyn Error>> {
+    let mut pipeline = Pipeline::new(Options {
+        ports: PortSet::new(&[3306]).ok_or("a port")?,
+        class: SampleClass::ALL,
+        max_flows: 32_768,
+        seed: 1,
+    });
+    replay::replay(&[file], &mut pipeline)?;
+    pipeline.finish();
+    Ok(pipeline.stats().statements().map(|(_, stats)| stats.count).sum())
+}
+
+/// Writes a capture of about `wanted` packets made of copies of one of the corpus.
+fn repeat(source: &str, wanted: u64, file: &Path) -> Result<u64, Box<dyn Error>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/corpus/{source}.pcap"));
+    let mut frames: Vec<(PacketHeader, Vec<u8>)> = Vec::new();
+    replay::for_each_frame(&path, |_, frame: &Frame<'_>| {
+        let timestamp = frame.timestamp.0;
+        let ts = libc::timeval {
+            tv_sec: (timestamp / 1_000_000_000) as libc::time_t,
+            tv_usec: (timestamp % 1_000_000_000) as libc::suseconds_t,
+        };
+        let header = PacketHeader { ts, caplen: frame.bytes.len() as u32, len: frame.wire_length };
+        frames.push((header, frame.bytes.to_vec()));
+    })?;
+    let mut out =
+        Capture::dead_with_precision(Linktype::ETHERNET, Precision::Nano)?.savefile(file)?;
+    let (mut packets, mut round) = (0, 0);
+    while packets < wanted {
+        for (header, frame) in &mut frames {
+            header.ts.tv_sec += 10;
+            for copy in 0..SIDE_BY_SIDE {
+                // 127.0.0.1 becomes an address of this copy, on the client's side and the server's alike.
+                let [.., low] = (copy as u32).to_be_bytes();
+                frame[28] = round as u8;
+                frame[29] = low;
+                frame[32] = round as u8;
+                frame[33] = low;
+                out.write(&Packet::new(header, frame));
+                packets += 1;
+            }
+        }
+        round += 1;
+    }
+    out.flush()?;
+    Ok(packets)
+}

@@ -1,0 +1,74 @@
+//! Flags of the MySQL half.
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::{Args, Subcommand};
+
+use super::LogArgs;
+use crate::sample::multiplier::Multiplier;
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read pcap or pcapng files as if they were captured now, and print the metrics.
+    Replay(ReplayArgs),
+}
+
+/// Flags of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Files to read, in this order, as one capture.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Which packets are MySQL's, and how they are counted.
+    #[command(flatten)]
+    pub decode: DecodeArgs,
+    /// Logging, to stderr.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Where MySQL's packets come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "MySQL capture")]
+pub struct CaptureArgs {
+    /// Network interface to capture on; any is all of them.
+    #[arg(long = "mysql.interface", env = "DBWIRE_MYSQL_INTERFACE", hide_env_values = true)]
+    #[arg(value_name = "NAME", default_value = "any")]
+    pub interface: String,
+    /// Size of the kernel's ring of packets not yet decoded.
+    #[arg(long = "mysql.buffer-size", env = "DBWIRE_MYSQL_BUFFER_SIZE", hide_env_values = true)]
+    #[arg(value_name = "SIZE", default_value = "8MiB")]
+    pub buffer_size: ByteSize,
+}
+
+/// Which packets are MySQL's, and how they are counted.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "MySQL")]
+pub struct DecodeArgs {
+    /// Port the servers listen on. Repeatable, or separated by commas.
+    #[arg(long = "mysql.port", env = "DBWIRE_MYSQL_PORT", hide_env_values = true)]
+    #[arg(value_name = "PORT", default_value = "3306", value_delimiter = ',', allow_negative_numbers = true)]
+    pub ports: Vec<u16>,
+    /// N of 0 to 8: capture one of 2^N connections.
+    #[arg(long = "mysql.sample-bits", env = "DBWIRE_MYSQL_SAMPLE_BITS", hide_env_values = true)]
+    #[arg(value_name = "N", default_value = "0", allow_negative_numbers = true)]
+    pub sample_bits: u8,
+    /// Lowest bit of the client's port that chooses. Linux clients have even ports, so bit 0 chooses badly.
+    #[arg(long = "mysql.sample-first-bit", env = "DBWIRE_MYSQL_SAMPLE_FIRST_BIT", hide_env_values = true)]
+    #[arg(value_name = "BIT", default_value = "1", allow_negative_numbers = true)]
+    pub sample_first_bit: u8,
+    /// Which of the 2^N classes of connections to capture.
+    #[arg(long = "mysql.sample-class", env = "DBWIRE_MYSQL_SAMPLE_CLASS", hide_env_values = true)]
+    #[arg(value_name = "CLASS", default_value = "0", allow_negative_numbers = true)]
+    pub sample_class: u16,
+    /// What each event of a captured connection counts for: auto (2^N), or a number of at least 1.
+    #[arg(long = "mysql.multiplier", env = "DBWIRE_MYSQL_MULTIPLIER", hide_env_values = true)]
+    #[arg(value_name = "MULTIPLIER", default_value = "auto", allow_negative_numbers = true)]
+    pub multiplier: Multiplier,
+    /// Most connections followed at a time.
+    #[arg(long = "mysql.max-flows", env = "DBWIRE_MYSQL_MAX_FLOWS", hide_env_values = true)]
+    #[arg(value_name = "N", default_value = "32768", allow_negative_numbers = true)]
+    pub max_flows: u32,
+}

@@ -1,0 +1,157 @@
+//! The MySQL half: what to capture or replay, and how to count it.
+
+use std::{ops::RangeInclusive, path::PathBuf};
+
+use super::{Invalid, PortSet};
+use crate::{
+    cli,
+    sample::{
+        class::{InvalidClass, SampleClass},
+        multiplier::Multiplier,
+    },
+};
+
+/// The MySQL collector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mysql {
+    /// A network interface's name, or `any`.
+    pub interface: String,
+    /// Bytes of the kernel's ring.
+    pub buffer_bytes: u32,
+    /// Which packets count, and how much.
+    pub decode: Decode,
+}
+
+/// Capture files to print the metrics of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replay {
+    /// In order; never empty.
+    pub files: Vec<PathBuf>,
+    /// Which packets count, and how much.
+    pub decode: Decode,
+}
+
+/// Which packets are MySQL's, and how they are counted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decode {
+    /// Ports the servers listen on.
+    pub ports: PortSet,
+    /// Connections to decode.
+    pub class: SampleClass,
+    /// What each of their events counts for.
+    pub multiplier: Multiplier,
+    /// Most connections followed at a time.
+    pub max_flows: usize,
+}
+
+impl Mysql {
+    /// What `--mysql.buffer-size` may be, in bytes: room for a few super-frames, and no more than a host can miss.
+    pub const BUFFER_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 30;
+
+    pub(super) fn from_cli(capture: cli::CaptureArgs, decode: cli::DecodeArgs) -> Result<Self, Invalid> {
+        if !is_interface_name(&capture.interface) {
+            let allowed = "must be the name of a network interface (see `ip link`), or any";
+            return Err(Invalid::new("--mysql.interface", capture.interface, allowed));
+        }
+        let bytes = Some(capture.buffer_size.as_u64()).filter(|bytes| Self::BUFFER_BYTES.contains(bytes));
+        let buffer_bytes = bytes.and_then(|bytes| u32::try_from(bytes).ok()).ok_or_else(|| {
+            Invalid::new("--mysql.buffer-size", capture.buffer_size, "must be 1MiB to 1GiB, like 8MiB")
+        })?;
+        Ok(Self { interface: capture.interface, buffer_bytes, decode: Decode::from_cli(decode)? })
+    }
+}
+
+/// What the kernel takes for a name (net/core/dev.c, `dev_valid_name`), in ASCII.
+fn is_interface_name(name: &str) -> bool {
+    let valid = |b: u8| b.is_ascii_graphic() && !b"/:".contains(&b);
+    (1..16).contains(&name.len()) && name.bytes().all(valid) && ![".", ".."].contains(&name)
+}
+
+impl Decode {
+    /// What `--mysql.max-flows` may be; a connection takes up to a few kilobytes.
+    pub const MAX_FLOWS: RangeInclusive<u32> = 64..=1 << 20;
+
+    pub(super) fn from_cli(args: cli::DecodeArgs) -> Result<Self, Invalid> {
+        let ports = PortSet::new(&args.ports).ok_or_else(|| {
+            let given: Vec<_> = args.ports.iter().map(u16::to_string).collect();
+            let allowed = format!("must be 1 to {} ports of 1 to 65535", PortSet::MAX);
+            Invalid::new("--mysql.port", given.join(","), allowed)
+        })?;
+        let class = SampleClass::new(args.sample_bits, args.sample_first_bit, args.sample_class);
+        let class = class.map_err(|error| match error {
+            InvalidClass::Bits(bits) => Invalid::new("--mysql.sample-bits", bits, error.to_string()),
+            InvalidClass::FirstBit { first_bit, .. } => {
+                Invalid::new("--mysql.sample-first-bit", first_bit, error.to_string())
+            }
+            InvalidClass::Class { class, .. } => {
+                Invalid::new("--mysql.sample-class", class, error.to_string())
+            }
+        })?;
+        if !Self::MAX_FLOWS.contains(&args.max_flows) {
+            let allowed = format!("must be {} to {}", Self::MAX_FLOWS.start(), Self::MAX_FLOWS.end());
+            return Err(Invalid::new("--mysql.max-flows", args.max_flows, allowed));
+        }
+        Ok(Self { ports, class, multiplier: args.multiplier, max_flows: args.max_flows as usize })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Action, Config, tests::configured},
+        *,
+    };
+
+    #[test]
+    fn mysql_is_captured_whole_on_every_interface_by_default() {
+        let decode = Decode {
+            ports: PortSet::new(&[3306]).unwrap(),
+            class: SampleClass::ALL,
+            multiplier: Multiplier::Auto,
+            max_flows: 32_768,
+        };
+        let mysql = Mysql { interface: "any".to_owned(), buffer_bytes: 8 << 20, decode };
+        assert_eq!(configured("").unwrap().mysql, Some(mysql));
+        assert_eq!(configured("--no-collector.mysql").unwrap().mysql, None);
+    }
+
+    #[test]
+    fn mysqls_flags_are_told_with_their_ranges_too() {
+        let cases = [
+            ("--mysql.port 0", "--mysql.port=0: must be 1 to 16 ports of 1 to 65535; see --help"),
+            ("--mysql.sample-bits 9", "--mysql.sample-bits=9: sample bits must be 0 to 8, not 9; see --help"),
+            (
+                "--mysql.sample-bits 8 --mysql.sample-first-bit 9",
+                "--mysql.sample-first-bit=9: a port has 16 bits: 8 bits from bit 9 on do not fit; see --help",
+            ),
+            (
+                "--mysql.sample-bits 2 --mysql.sample-class 4",
+                "--mysql.sample-class=4: with 2 sample bits the class must be 0 to 3, not 4; see --help",
+            ),
+            ("--mysql.max-flows 63", "--mysql.max-flows=63: must be 64 to 1048576; see --help"),
+            (
+                "--mysql.buffer-size 1023KiB",
+                "--mysql.buffer-size=1023.0 KiB: must be 1MiB to 1GiB, like 8MiB; see --help",
+            ),
+            (
+                "--mysql.interface an/other",
+                "--mysql.interface=an/other: must be the name of a network interface (see `ip link`), or any; see --help",
+            ),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(configured(line).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn replay_takes_files_and_the_decoders_flags() {
+        let line = "dbwire_exporter replay a.pcap b.pcapng --mysql.port 3307 --mysql.multiplier 2.5";
+        let cli = cli::parse(line.split_whitespace().map(Into::into), "").unwrap();
+        let Action::Replay(replay) = Config::from_cli(cli).unwrap().action else {
+            panic!("it does not replay")
+        };
+        assert_eq!(replay.files, [PathBuf::from("a.pcap"), PathBuf::from("b.pcapng")]);
+        assert_eq!(replay.decode.ports.as_slice(), [3307]);
+        assert_eq!(replay.decode.multiplier, Multiplier::Fixed(2.5));
+    }
+}

@@ -1,0 +1,48 @@
+//! Sets of TCP ports.
+
+/// A non-empty set of TCP ports, at most [`PortSet::MAX`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortSet(Vec<u16>);
+
+impl PortSet {
+    /// Most ports a set holds: each is a comparison in the capture filter.
+    pub const MAX: usize = 16;
+
+    /// Sorts and de-duplicates `ports`; `None` if there is none, a port is 0, or there are too many.
+    pub fn new(ports: &[u16]) -> Option<Self> {
+        let mut ports = ports.to_vec();
+        ports.sort_unstable();
+        ports.dedup();
+        let valid = !ports.is_empty() && ports.len() <= Self::MAX && !ports.contains(&0);
+        valid.then_some(Self(ports))
+    }
+
+    /// Whether `port` is in the set.
+    #[inline]
+    pub fn contains(&self, port: u16) -> bool {
+        self.0.contains(&port)
+    }
+
+    /// The ports, ascending.
+    pub fn as_slice(&self) -> &[u16] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_set_is_sorted_has_no_doubles_and_an_end() {
+        assert_eq!(PortSet::new(&[3307, 3306, 3307]).unwrap().as_slice(), [3306, 3307]);
+        assert!(PortSet::new(&[3306]).unwrap().contains(3306));
+        assert!(!PortSet::new(&[3306]).unwrap().contains(3307));
+        let most: Vec<u16> = (1..).take(PortSet::MAX).collect();
+        let too_many: Vec<u16> = (1..).take(PortSet::MAX + 1).collect();
+        assert!(PortSet::new(&most).is_some());
+        for refused in [&too_many[..], &[], &[0], &[0, 3306]] {
+            assert_eq!(PortSet::new(refused), None, "{refused:?}");
+        }
+    }
+}

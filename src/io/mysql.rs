@@ -1,0 +1,80 @@
+//! The MySQL collector: the capture thread and what its counts stand for; and the same for files.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+
+use prometheus::proto::MetricFamily;
+
+use super::{
+    capture::CaptureThread,
+    replay::{ReplayError, replay},
+};
+use crate::{
+    config::{Decode, Mysql, Replay},
+    metrics::{self, build, mysql::Sampling},
+    pipeline::{Options, Pipeline},
+    stats::capture::Snapshot,
+};
+
+/// Decodes live packets. Dropping it ends the capture.
+#[derive(Debug)]
+pub struct MysqlCollector {
+    thread: CaptureThread,
+    sampling: Sampling,
+}
+
+impl MysqlCollector {
+    /// Opens the capture and starts its thread. A capture that cannot be opened is told of on the page and in the
+    /// log; the collector then waits for the interface to come.
+    ///
+    /// # Errors
+    /// If the system has no descriptors or threads left.
+    pub fn start(config: &Mysql) -> io::Result<Self> {
+        // Nobody outside may know which ports and addresses collide in the connection table.
+        let seed = RandomState::new().hash_one(0);
+        let options = options(&config.decode, seed);
+        let thread = CaptureThread::start(config.interface.clone(), config.buffer_bytes, options)?;
+        Ok(Self { thread, sampling: sampling(&config.decode) })
+    }
+
+    /// What was counted up to now; `None` if the thread has ended.
+    pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
+        self.thread.handle().snapshot(within).await
+    }
+
+    /// The families of a snapshot. Before the capture was up for the first time there are none of traffic: zeros
+    /// would be taken for a quiet server.
+    pub fn families(&self, snapshot: &Snapshot) -> Vec<MetricFamily> {
+        let mut families = Vec::from(metrics::capture::families(&snapshot.capture));
+        if snapshot.capture.link.is_some() {
+            families.extend(metrics::mysql::families(&snapshot.stats, &self.sampling));
+        }
+        families
+    }
+}
+
+/// The families of what capture files hold.
+///
+/// # Errors
+/// The first file that cannot be read to its end.
+pub fn replay_families(config: &Replay) -> Result<Vec<MetricFamily>, ReplayError> {
+    // The files are finite, and two runs over them are to be alike.
+    let mut pipeline = Pipeline::new(options(&config.decode, 0));
+    replay(&config.files, &mut pipeline)?;
+    pipeline.finish();
+    let mut families = metrics::mysql::families(pipeline.stats(), &sampling(&config.decode));
+    families.push(build::family());
+    Ok(families)
+}
+
+fn options(decode: &Decode, seed: u64) -> Options {
+    Options { ports: decode.ports.clone(), class: decode.class, max_flows: decode.max_flows, seed }
+}
+
+fn sampling(decode: &Decode) -> Sampling {
+    Sampling { class: decode.class, multiplier: decode.multiplier }
+}
