@@ -102,8 +102,7 @@ fn repeat(source: &str, wanted: u64, file: &Path) -> Result<u64, Box<dyn Error>>
         let header = PacketHeader { ts, caplen: frame.bytes.len() as u32, len: frame.wire_length };
         frames.push((header, frame.bytes.to_vec()));
     })?;
-    let mut out =
-        Capture::dead_with_precision(Linktype::ETHERNET, Precision::Nano)?.savefile(file)?;
+    let mut out = Capture::dead_with_precision(Linktype::ETHERNET, Precision::Nano)?.savefile(file)?;
     let (mut packets, mut round) = (0, 0);
     while packets < wanted {
         for (header, frame) in &mut frames {
