@@ -180,6 +180,7 @@ impl Handler<Connection> for Sink {
 
     fn closed(&mut self, connection: &mut Connection, ending: Ending) {
         connection.closed = true;
+        connection.session.closed(&mut self.stats);
         self.stats.flow_disappears(connection.session.visibility());
         self.stats.closed(match ending {
             Ending::Fin | Ending::Reset if connection.session.has_quit() => Closed::Quit,

@@ -300,8 +300,9 @@ fn a_running_capture_answers_with_its_state_and_stops_when_dropped() {
         assert_eq!((first.capture.dropped_by_kernel, first.capture.dropped_by_interface), (0, 0));
         let second = snapshot_when(&handle, |snapshot| snapshot.capture.up);
         assert!(second.capture.cpu > first.capture.cpu, "the thread has worked for the answer");
-        drop(capture);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        assert!(runtime.block_on(handle.snapshot(Duration::ZERO)).is_some(), "a stale answer is one");
+        drop(capture);
         assert!(runtime.block_on(handle.snapshot(PATIENCE)).is_none(), "nobody answers any more");
     });
 }

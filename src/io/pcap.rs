@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::packet::{
     Frame, Timestamp,
     filter::{self, Selection},
-    link::{self, LinkType},
+    link::LinkType,
 };
 
 /// The pseudo-interface that captures on all others.
@@ -148,11 +148,7 @@ impl Live {
             Loopback::Among { index } if handle.set_datalink(LINUX_SLL2).is_ok() => {
                 filter = filter::without_outgoing(&filter, index);
             }
-            Loopback::Itself => ignore_outgoing(&handle).map_err(|error| OpenError::Pcap {
-                interface: interface.to_owned(),
-                step: "set PACKET_IGNORE_OUTGOING",
-                reason: error.to_string(),
-            })?,
+            Loopback::Itself => ignore_outgoing(&handle),
             Loopback::Among { .. } | Loopback::Not => {}
         }
         handle.filter(&filter, true).map_err(failed("set the filter"))?;
@@ -177,13 +173,7 @@ impl Live {
     /// # Errors
     /// If the interface went away; the handle is of no more use.
     pub fn dispatch(&mut self, most: usize, mut sink: impl FnMut(&Frame<'_>)) -> Result<usize, pcap::Error> {
-        let link = self.link;
-        self.handle.dispatch(Some(most), |packet| {
-            // Where libpcap is too old for the filter to do it.
-            if !link::is_loopback_senders_copy(link, packet.data) {
-                sink(&frame(&packet));
-            }
-        })
+        self.handle.dispatch(Some(most), |packet| sink(&frame(&packet)))
     }
 
     /// What was lost since the handle was opened.
@@ -214,7 +204,8 @@ pub(super) fn frame<'a>(packet: &Packet<'a>) -> Frame<'a> {
     }
 }
 
-/// Where the loopback interface, whose ring gets each packet twice, is in a capture.
+/// Where the loopback interface is in a capture. Its packets come to the ring twice: as sent, as received. libpcap
+/// drops the sender's copy as it reads (`linux_check_direction_ll`), but only after the kernel has copied it.
 enum Loopback {
     /// It is what is captured.
     Itself,
@@ -262,11 +253,11 @@ fn check_permission(interface: &str) -> Result<(), OpenError> {
 }
 
 /// Keeps the sender's copy of each packet out of the ring. On the loopback interface only: elsewhere what this
-/// host sends is captured once, and is half of each conversation.
-fn ignore_outgoing(handle: &Capture<Active>) -> io::Result<()> {
+/// host sends is captured once, and is half of each conversation. Kernels before 4.20 refuse, and copy in vain.
+fn ignore_outgoing(handle: &Capture<Active>) {
     let on: libc::c_int = 1;
     // SAFETY: the descriptor is open while `handle` lives; the option's value is a c_int that outlives the call.
-    let result = unsafe {
+    let _ = unsafe {
         libc::setsockopt(
             handle.as_raw_fd(),
             libc::SOL_PACKET,
@@ -275,7 +266,6 @@ fn ignore_outgoing(handle: &Capture<Active>) -> io::Result<()> {
             size_of_val(&on) as libc::socklen_t,
         )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

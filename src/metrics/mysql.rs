@@ -106,7 +106,7 @@ fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 
-fn connections(stats: &Stats, scale: Scale) -> [MetricFamily; 5] {
+fn connections(stats: &Stats, scale: Scale) -> [MetricFamily; 6] {
     let logins = stats.logins().fold(Family::new(&names::MYSQL_LOGINS), |family, (login, count)| {
         family.sample(&[login.label()], scale.of(count))
     });
@@ -117,11 +117,22 @@ fn connections(stats: &Stats, scale: Scale) -> [MetricFamily; 5] {
         });
     [
         logins.build(),
+        tls_handshakes(stats, scale),
         Family::single(&names::MYSQL_CONNECTIONS_OPENED, scale.of(stats.opened)),
         closed.build(),
         Family::single(&names::MYSQL_REQUEST_BYTES, scale.of(stats.request_bytes)),
         Family::single(&names::MYSQL_RESPONSE_BYTES, scale.of(stats.response_bytes)),
     ]
+}
+
+fn tls_handshakes(stats: &Stats, scale: Scale) -> MetricFamily {
+    let mut family = Family::new(&names::MYSQL_TLS_HANDSHAKES);
+    for (version, [failed, ok]) in stats.tls_handshakes() {
+        family = family
+            .sample(&[version.label(), "ok"], scale.of(ok))
+            .sample(&[version.label(), "failed"], scale.of(failed));
+    }
+    family.build()
 }
 
 /// The decoder's own state: unscaled.

@@ -61,6 +61,8 @@ metrics! {
         "Estimated error replies by MySQL error code and SQLSTATE.";
     MYSQL_LOGINS = Counter "dbwire_mysql_logins_total" ["result"]
         "Estimated logins by result.";
+    MYSQL_TLS_HANDSHAKES = Counter "dbwire_mysql_tls_handshakes_total" ["version", "result"]
+        "Estimated TLS handshakes by the version the server chose; ok if the server answered the login inside.";
     MYSQL_CONNECTIONS_OPENED = Counter "dbwire_mysql_connections_opened_total" []
         "Estimated connections opened (a SYN was seen).";
     MYSQL_CONNECTIONS_CLOSED = Counter "dbwire_mysql_connections_closed_total" ["reason"]

@@ -1,6 +1,6 @@
 //! What the decoder tells.
 
-use super::command::Command;
+use super::{command::Command, tls};
 use crate::digest::Statement;
 
 /// A statement as the observer knows it: found once for a text, then carried with each execution.
@@ -79,6 +79,13 @@ pub enum Event {
     Error(ServerError),
     /// A login ended.
     Login(Login),
+    /// A TLS handshake ended: `complete` if the server answered the login inside it.
+    TlsHandshake {
+        /// What the server chose.
+        version: tls::Version,
+        /// Whether it led to anything.
+        complete: bool,
+    },
     /// The decoder lost its place.
     Desync,
     /// It found it again.

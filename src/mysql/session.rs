@@ -19,6 +19,7 @@ use super::{
     prepared::PreparedStatements,
     response::{Response, Step, parse_error},
     resync,
+    tls::{self, Tls},
 };
 use crate::{
     digest::Statement,
@@ -63,6 +64,8 @@ pub struct Session {
     client: Framer,
     server: Framer,
     dialogue: Dialogue,
+    /// Once the connection is inside TLS, in which case nothing else of this is in use.
+    tls: Option<Box<Tls>>,
 }
 
 /// What is known of the conversation, apart from the framing of its bytes.
@@ -102,6 +105,7 @@ impl Session {
                 prepared: PreparedStatements::default(),
                 quit: false,
             },
+            tls: None,
         }
     }
 
@@ -133,6 +137,9 @@ impl Session {
         observer: &mut impl Observer,
     ) {
         if self.dialogue.is_opaque() {
+            if let Some(tls) = &mut self.tls {
+                tls.data(direction, at, bytes, observer);
+            }
             return;
         }
         match direction {
@@ -150,6 +157,9 @@ impl Session {
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
+        if let Some(tls) = &mut self.tls {
+            return tls.gap(direction, at, length, observer);
+        }
         if self.dialogue.is_opaque() || self.dialogue.is_lost(direction) {
             return;
         }
@@ -161,6 +171,13 @@ impl Session {
             Ok(Some(message)) => self.dialogue.message(direction, &message, bounds, observer),
             Ok(None) => {}
             Err(Lost) => self.dialogue.lose(direction, observer),
+        }
+    }
+
+    /// The connection has ended.
+    pub fn closed(&mut self, observer: &mut impl Observer) {
+        if let Some(tls) = &mut self.tls {
+            tls.closed(observer);
         }
     }
 
@@ -180,6 +197,7 @@ impl Session {
     ) {
         if self.dialogue.client_lost {
             if !resync::begins_request(bytes) {
+                self.recognise_tls(at, bytes, observer);
                 return;
             }
             self.client.reset(bounds);
@@ -190,6 +208,19 @@ impl Session {
             if self.dialogue.client_lost || self.dialogue.is_opaque() {
                 break;
             }
+        }
+        if self.dialogue.phase == Phase::Tls {
+            self.client.reset(bounds);
+            self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
+        }
+    }
+
+    /// A connection that was under way when capture began may be inside TLS.
+    fn recognise_tls(&mut self, at: Timestamp, bytes: &[u8], observer: &mut impl Observer) {
+        if self.dialogue.capabilities.is_none() && tls::begins_records(bytes) {
+            self.dialogue.phase = Phase::Tls;
+            let tls = self.tls.insert(Box::new(Tls::mid_stream()));
+            tls.data(Direction::ToServer, at, bytes, observer);
         }
     }
 

@@ -65,7 +65,7 @@ impl Selection {
 
 /// Leaves out what the interface with this index sends: on `any`, loopback's second copy of each packet.
 ///
-/// Cooked captures only; it needs libpcap 1.10 for `ifindex`, and runs in the kernel on `DLT_LINUX_SLL2`.
+/// Cooked captures only. It needs libpcap 1.10 for `ifindex`, and `DLT_LINUX_SLL2` to run in the kernel.
 pub fn without_outgoing(filter: &str, interface_index: u32) -> String {
     format!("not (ifindex {interface_index} and outbound) and ({filter})")
 }

@@ -36,11 +36,6 @@ impl LinkType {
 /// Most VLAN tags taken off a frame: 802.1ad has two (QinQ).
 const MAX_VLAN_TAGS: usize = 2;
 
-/// `sll_pkttype` of a packet this host sent (`PACKET_OUTGOING`, linux/if_packet.h).
-const PACKET_OUTGOING: u8 = 4;
-/// `sll_hatype` of the loopback interface (`ARPHRD_LOOPBACK`, linux/if_arp.h), as it stands in the header.
-const ARPHRD_LOOPBACK: [u8; 2] = 772_u16.to_be_bytes();
-
 /// Which IP header follows the link header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Network {
@@ -106,25 +101,6 @@ fn by_address_family(family: [u8; 4]) -> Result<Network, Undecoded> {
         [2, 0, 0, 0] | [0, 0, 0, 2] => Ok(Network::Ipv4),
         [10 | 24 | 28 | 30, 0, 0, 0] | [0, 0, 0, 10 | 24 | 28 | 30] => Ok(Network::Ipv6),
         _ => Err(Undecoded::Link),
-    }
-}
-
-/// Whether a cooked frame is the sender's copy of a packet on the loopback interface.
-///
-/// A capture on `any` is given every loopback packet twice: as it is sent and as it is received. Other link
-/// types do not say which of the two a frame is: `false`.
-#[inline]
-pub fn is_loopback_senders_copy(link: LinkType, frame: &[u8]) -> bool {
-    match link {
-        LinkType::LinuxSll => matches!(
-            frame.first_chunk::<4>(),
-            Some(&[0, PACKET_OUTGOING, high, low]) if [high, low] == ARPHRD_LOOPBACK
-        ),
-        LinkType::LinuxSll2 => matches!(
-            frame.first_chunk::<11>(),
-            Some(&[_, _, _, _, _, _, _, _, high, low, PACKET_OUTGOING]) if [high, low] == ARPHRD_LOOPBACK
-        ),
-        LinkType::Ethernet | LinkType::RawIp | LinkType::Loopback => false,
     }
 }
 
@@ -206,34 +182,6 @@ mod tests {
             assert_eq!(strip(LinkType::Ethernet, &bytes), Err(Undecoded::Link), "{name}");
         }
         assert_eq!(strip(LinkType::Loopback, &[7, 0, 0, 0]), Err(Undecoded::Link), "OSI");
-    }
-
-    #[test]
-    fn only_what_loopback_sent_is_the_senders_copy() {
-        let sll = |packet_type, arphrd: u16| {
-            let [high, low] = arphrd.to_be_bytes();
-            [0, packet_type, high, low, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0]
-        };
-        let sll2 = |packet_type, arphrd: u16| {
-            let [high, low] = arphrd.to_be_bytes();
-            [8, 0, 0, 0, 0, 0, 0, 1, high, low, packet_type, 6, 0, 0, 0, 0, 0, 0, 0, 0]
-        };
-        for (packet_type, arphrd, expected) in [(4, 772, true), (0, 772, false), (4, 1, false), (0, 1, false)]
-        {
-            let name = format!("type {packet_type}, ARPHRD {arphrd}");
-            assert_eq!(
-                is_loopback_senders_copy(LinkType::LinuxSll, &sll(packet_type, arphrd)),
-                expected,
-                "{name}"
-            );
-            assert_eq!(
-                is_loopback_senders_copy(LinkType::LinuxSll2, &sll2(packet_type, arphrd)),
-                expected,
-                "{name}"
-            );
-        }
-        assert!(!is_loopback_senders_copy(LinkType::LinuxSll, &[0, 4]), "too short to tell");
-        assert!(!is_loopback_senders_copy(LinkType::Ethernet, &sll(4, 772)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     mysql::{
         command::Command,
         event::{Event, Login, Observer, Reply, ServerError, StatementRef, Visibility},
+        tls::Version,
     },
     packet::Undecoded,
 };
@@ -73,6 +74,7 @@ pub struct Stats {
     errors: HashMap<ServerError, u64, FixedState>,
     /// Errors beyond [`limits::ERROR_CODES`] different ones.
     pub other_errors: u64,
+    tls_handshakes: [[u64; 2]; Version::ALL.len()],
     /// Connections whose opening was seen.
     pub opened: u64,
     /// Payload bytes to servers, retransmissions apart.
@@ -100,6 +102,7 @@ impl Default for Stats {
             logins: [0; _],
             closed: [0; _],
             flows: [0; _],
+            tls_handshakes: [[0; 2]; _],
             errors: HashMap::default(),
             other_errors: 0,
             opened: 0,
@@ -165,6 +168,11 @@ impl Stats {
         Visibility::ALL.into_iter().zip(self.flows)
     }
 
+    /// TLS handshakes by version: those that failed, and those that did not.
+    pub fn tls_handshakes(&self) -> impl Iterator<Item = (Version, [u64; 2])> + '_ {
+        Version::ALL.into_iter().zip(self.tls_handshakes)
+    }
+
     /// Errors by code and SQLSTATE, in ascending order; those in [`Self::other_errors`] apart.
     pub fn errors(&self) -> Vec<(ServerError, u64)> {
         let mut errors: Vec<_> = self.errors.iter().map(|(error, count)| (*error, *count)).collect();
@@ -211,6 +219,9 @@ impl Observer for Stats {
             Event::Reply(reply) => self.reply(reply),
             Event::Error(error) => self.error(*error),
             Event::Login(login) => self.logins[*login as usize] += 1,
+            Event::TlsHandshake { version, complete } => {
+                self.tls_handshakes[*version as usize][usize::from(*complete)] += 1;
+            }
             Event::Desync => self.desyncs += 1,
             Event::Resync => self.resyncs += 1,
         }
