@@ -3,18 +3,25 @@
 //! The server's own counters and the clients' reports are two independent truths; where only some connections are
 //! sampled, the reports of the connections in the class are the truth. Needs root.
 #![cfg(feature = "capture")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // tests open sockets
 
 mod support;
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
 
 use serde_json::Value;
 use support::{
+    children::command,
     clients::{CLIENTS, Client, SYSBENCH, Sysbench, prepare_sysbench, sysbench, sysbench_reports},
     corpus::{Expected, Range, Row, table},
     exporter::Exporter,
     exposition::{Exposition, Sample},
-    mariadb::{MariaDb, Options, Status},
+    mariadb::{MariaDb, Options, PASSWORD, Status, USER},
+    netns::Namespace,
     skip, wait,
 };
 
@@ -245,4 +252,76 @@ fn compare_with_server(server: &Status, reports: &[Value], seen: impl Fn(&str, &
     rows.push(Row::new("Questions", "", Range::exactly(counted("Questions")), asked, 1.0));
     rows.push(Row::new("Connections", "", Range::exactly(counted("Connections")), seen(LOGINS, "ok"), 1.0));
     rows
+}
+
+#[test]
+fn refused_logins_ipv6_and_garbage_are_counted_as_what_they_are() {
+    let test = "refused_logins_ipv6_and_garbage_are_counted_as_what_they_are";
+    if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) {
+        return;
+    }
+    let server = MariaDb::start(&Options::default());
+    let watcher = Watcher::start("lo", server.port(), 0, 0);
+
+    let (reports, delta) = server.status_delta(|| {
+        for (user, schema) in [("app", "test"), ("nobody", "test"), ("app", "test")] {
+            assert!(!log_in(&server, user, "wrong", schema));
+        }
+        assert!(!log_in(&server, USER, PASSWORD, "no_such_schema"));
+        send_garbage(server.port());
+        run(&Client::named("c-prepared"), "::1", server.port(), 0)
+    });
+
+    assert_eq!(delta["Access_denied_errors"], 3);
+    // What the refused and the garbled connections add to the scripts' own.
+    let mut expected = expected_of(&reports);
+    let named = |(label, count): (&str, u64)| (label.to_owned(), Range::exactly(count));
+    expected.errors.extend([("1045", 3), ("1049", 1)].map(named));
+    expected.logins.extend([("denied", 3), ("error", 1)].map(named));
+    let page = watcher.final_page(reports.len() + 5);
+    let mut rows = expected.compare(&page, 1.0);
+    // The server answers garbage with errors of its own choice (1043, 1158 …).
+    rows.retain(|row| !row.right);
+    rows.retain(|row| !(row.what.contains("errors_total") && row.expected == Range::default()));
+    assert!(rows.is_empty(), "{}", table("wrong", &rows));
+}
+
+#[test]
+fn traffic_over_a_cable_is_counted_at_the_clients_end() {
+    let test = "traffic_over_a_cable_is_counted_at_the_clients_end";
+    if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) {
+        return;
+    }
+    let namespace = Namespace::new("live", 41);
+    let options = Options { namespace: Some(namespace.name().to_owned()), ..Options::default() };
+    let server = MariaDb::start(&options);
+    let watchers = [
+        Watcher::start(namespace.interface(), server.port(), 0, 0),
+        Watcher::start("any", server.port(), 1, 0),
+    ];
+    // Replies far larger than a packet: the network card's segmentation makes them super-frames.
+    let script = format!("{}text SELECT REPEAT('x', 3000000)\n", SCRIPT.replace("{k}", "1"));
+    let reports = Client::named("c-text").run(&namespace.inner(), server.port(), &script, 8);
+    for watcher in &watchers {
+        let wrong: Vec<Row> = watcher.compare(&reports, 0).into_iter().filter(|row| !row.right).collect();
+        assert!(wrong.is_empty(), "{}", table(&format!("N = {}", watcher.bits), &wrong));
+    }
+}
+
+/// Whether the server lets `user` in.
+fn log_in(server: &MariaDb, user: &str, password: &str, schema: &str) -> bool {
+    let mut client = command("mariadb");
+    client.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--skip-ssl", "-e", "SELECT 1"]);
+    client.args([format!("--port={}", server.port()), format!("--user={user}")]);
+    client.args([format!("--password={password}"), format!("--database={schema}")]);
+    client.output().expect("the client runs").status.success()
+}
+
+/// Something that is not MySQL, until the server hangs up.
+fn send_garbage(port: u16) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
+    stream.write_all(&[0xff; 300]).expect("the server reads");
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").ok();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok();
 }

@@ -81,7 +81,8 @@ impl Expected {
         self.add_errors(report);
         self.add_logins(report);
         if let Some(rows) = report["rows_returned"].as_u64() {
-            self.rows_returned.get_or_insert_default().add(Range::exactly(rows));
+            let range = if partial(report) { Range::at_least(rows) } else { Range::exactly(rows) };
+            self.rows_returned.get_or_insert_default().add(range);
         }
     }
 
@@ -173,14 +174,14 @@ impl Expected {
                 known += count;
             }
         }
-        if report["com"]["COM_QUERY"].is_u64()
-            || report["com"]["COM_QUERY_failed"].is_u64()
-            || !partial(report)
-        {
+        if !partial(report) {
             return;
         }
         // The client does not know what its library sends by itself: the server's counters are the upper bounds.
         self.commands.entry("query".to_owned()).or_insert(Range::at_least(known));
+        if let Some(blocks) = server["Com_stmt_fetch"].as_u64() {
+            self.commands.insert("stmt_fetch".to_owned(), Range::exactly(blocks));
+        }
         for (keyword, counter) in SERVER_COUNTERS {
             let range = self.statements.entry((*keyword).to_owned()).or_default();
             range.most = range.most.max(server[counter].as_u64().unwrap_or(0));
@@ -260,10 +261,11 @@ const SERVER_COUNTERS: &[(&str, &str)] = &[
 /// The label of a statement whose keyword has no label of its own.
 const OTHER: &str = "other";
 
-/// Whether the report leaves out what the client's library sends by itself.
+/// Whether the report leaves out texts: those that the client's library sends by itself, or all.
 fn partial(report: &Value) -> bool {
     let com = &report["com"];
-    com["COM_QUERY_explicit"].is_u64() || com["COM_QUERY_min"].is_u64() || report["explicit_text"].is_object()
+    let complete = report["text_statements"].is_object() || report["encrypted"].is_boolean();
+    com["COM_QUERY_explicit"].is_u64() || com["COM_QUERY_min"].is_u64() || !complete
 }
 
 /// Keywords as the page labels them: `START TRANSACTION` is a begin, one without a label of its own is other.
