@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    children::{Running, command, free_port, output, tied},
+    children::{Running, command, free_port, tied},
     wait,
 };
 
@@ -90,6 +90,7 @@ pub fn promtool_check(exposition: &str) {
     let file = folder.path().join("metrics");
     fs::write(&file, exposition).expect("the temporary folder is writable");
     let script = format!("promtool check metrics < '{}' 2>&1", file.display());
-    let said = output(command("sh").args(["-c", &script]));
-    assert_eq!(said, "", "promtool");
+    let check = command("sh").args(["-c", &script]).output().expect("a shell");
+    let said = String::from_utf8_lossy(&check.stdout);
+    assert!(check.status.success() && said.is_empty(), "promtool: {}\n{said}", check.status);
 }
