@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 /// Bytes of one direction of one connection held back because an earlier byte is missing.
 pub const DIRECTION_BYTES: usize = 256 * 1024;
-/// Bytes held back, or kept as the start of a split message, over all connections.
+/// Bytes held back, kept as the start of a split message, or taken by decompressors, over all connections.
 pub const TOTAL_BYTES: usize = 16 * 1024 * 1024;
 /// Segments of one direction held back.
 pub const DIRECTION_SEGMENTS: usize = 1024;
@@ -34,7 +34,8 @@ pub enum Limit {
     HalfOpenFlows,
     /// [`DIRECTION_BYTES`] or [`DIRECTION_SEGMENTS`]: a hole is given up early.
     DirectionBytes,
-    /// [`TOTAL_BYTES`]: a hole is given up early, or the text of a split request is cut.
+    /// [`TOTAL_BYTES`]: a hole is given up early, the text of a split request is cut, or a compressed block is passed
+    /// over.
     TotalBytes,
     /// [`PIPELINE`]: the connection's pending commands are dropped.
     Pipeline,

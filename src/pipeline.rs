@@ -9,7 +9,10 @@
 use crate::{
     config::PortSet,
     limits::{Bounds, Limit},
-    mysql::session::Session,
+    mysql::{
+        compress::Codecs,
+        session::{Session, Shared},
+    },
     packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, link::LinkType, segment},
     sample::class::SampleClass,
     stats::{Closed, Stats},
@@ -54,7 +57,7 @@ impl Pipeline {
             class: options.class,
             flows: FlowTable::new(options.max_flows, options.seed),
             bounds: Bounds::default(),
-            sink: Sink { stats: Stats::default() },
+            sink: Sink { stats: Stats::default(), codecs: Codecs::default() },
             next_tick: Timestamp(0),
         }
     }
@@ -160,6 +163,7 @@ struct Connection {
 #[derive(Debug)]
 struct Sink {
     stats: Stats,
+    codecs: Codecs,
 }
 
 impl Handler<Connection> for Sink {
@@ -175,7 +179,8 @@ impl Handler<Connection> for Sink {
 
     #[inline]
     fn receiver<'a>(&'a mut self, connection: &'a mut Connection, bounds: &'a Bounds) -> impl Receiver + 'a {
-        Decoder { connection, bounds, stats: &mut self.stats }
+        let shared = Shared { bounds, codecs: &self.codecs };
+        Decoder { connection, shared, stats: &mut self.stats }
     }
 
     fn closed(&mut self, connection: &mut Connection, ending: Ending) {
@@ -191,24 +196,24 @@ impl Handler<Connection> for Sink {
     }
 
     fn forget(&mut self, mut connection: Connection, bounds: &Bounds) {
-        connection.session.release(bounds);
+        connection.session.release(Shared { bounds, codecs: &self.codecs });
     }
 }
 
 /// One connection's bytes → its session → the counters.
 struct Decoder<'a> {
     connection: &'a mut Connection,
-    bounds: &'a Bounds,
+    shared: Shared<'a>,
     stats: &'a mut Stats,
 }
 
 impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
-    fn feed(&mut self, feed: impl FnOnce(&mut Session, &Bounds, &mut Stats)) {
+    fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Stats)) {
         let Connection { session, closed } = &mut *self.connection;
         let before = session.visibility();
-        feed(session, self.bounds, self.stats);
+        feed(session, self.shared, self.stats);
         let after = session.visibility();
         if before != after && !*closed {
             self.stats.flow_disappears(before);
@@ -228,7 +233,7 @@ impl Receiver for Decoder<'_> {
     #[inline]
     fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
         self.count_bytes(direction, bytes.len() as u64);
-        self.feed(|session, bounds, stats| session.data(direction, at, bytes, bounds, stats));
+        self.feed(|session, shared, stats| session.data(direction, at, bytes, shared, stats));
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
@@ -236,6 +241,6 @@ impl Receiver for Decoder<'_> {
         if why == Missing::Cut {
             self.count_bytes(direction, u64::from(length));
         }
-        self.feed(|session, bounds, stats| session.gap(direction, at, length, bounds, stats));
+        self.feed(|session, shared, stats| session.gap(direction, at, length, shared, stats));
     }
 }

@@ -6,8 +6,7 @@
     reason = "a test talks to the program it starts"
 )]
 
-#[path = "support/exporter.rs"]
-mod exporter;
+mod support;
 
 use std::{
     io::{Read, Write},
@@ -16,8 +15,8 @@ use std::{
 };
 
 #[cfg(feature = "capture")]
-use exporter::without_capture_rights;
-use exporter::{Exporter, command, request, run};
+use support::exporter::without_capture_rights;
+use support::exporter::{Exporter, command, request, run};
 
 /// The only line of stderr.
 fn complaint(output: &Output) -> String {
@@ -153,10 +152,10 @@ fn without_the_right_to_capture_the_rest_is_served_and_one_log_line_says_how_to_
     let mut unprivileged = command();
     without_capture_rights(&mut unprivileged).args(["--web.listen-address", "127.0.0.1:0"]);
     let exporter = Exporter::start_command(&mut unprivileged, 1);
-    let page = exporter.scrape();
-    assert_eq!(page.get("dbwire_capture_up{interface=\"any\"}"), 0.0);
-    assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"mysql\"}"), 0.0);
-    assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"sockets\"}"), 1.0);
+    let page = exporter.page();
+    assert_eq!(page.value("dbwire_capture_up", &[("interface", "any")]), Some(0.0));
+    assert_eq!(page.value("dbwire_scrape_collector_success", &[("collector", "mysql")]), Some(0.0));
+    assert_eq!(page.value("dbwire_scrape_collector_success", &[("collector", "sockets")]), Some(1.0));
     let warnings: Vec<_> = exporter.log().into_iter().filter(|line| line.contains("level=warn")).collect();
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
     assert!(warnings[0].contains("setcap cap_net_raw+ep"), "{warnings:#?}");
@@ -167,14 +166,11 @@ fn without_the_right_to_capture_the_rest_is_served_and_one_log_line_says_how_to_
 #[test]
 fn without_the_interface_the_rest_is_served_and_one_log_line_says_what_is_wrong() {
     let exporter = Exporter::start(&["--mysql.interface", "nosuchinterface"]);
-    let page = exporter.scrape();
-    assert_eq!(page.get("dbwire_capture_up{interface=\"nosuchinterface\"}"), 0.0);
-    assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"mysql\"}"), 0.0);
-    assert_eq!(page.get("dbwire_scrape_collector_success{collector=\"sockets\"}"), 1.0);
-    assert!(
-        !page.types.contains_key("dbwire_mysql_commands_total"),
-        "zeros would be taken for a quiet server"
-    );
+    let page = exporter.page();
+    assert_eq!(page.value("dbwire_capture_up", &[("interface", "nosuchinterface")]), Some(0.0));
+    assert_eq!(page.value("dbwire_scrape_collector_success", &[("collector", "mysql")]), Some(0.0));
+    assert_eq!(page.value("dbwire_scrape_collector_success", &[("collector", "sockets")]), Some(1.0));
+    assert_eq!(page.of("dbwire_mysql_commands_total").count(), 0, "zeros would be taken for a quiet server");
     assert!(exporter.request("GET", "/").body.contains("MySQL queries: does not work"));
     let warnings: Vec<_> = exporter.log().into_iter().filter(|line| line.contains("level=warn")).collect();
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
@@ -185,14 +181,14 @@ fn without_the_interface_the_rest_is_served_and_one_log_line_says_what_is_wrong(
 #[test]
 fn a_collector_that_is_off_is_not_on_the_page() {
     let exporter = Exporter::start(&["--no-collector.sockets", "--mysql.interface", "lo"]);
-    let page = exporter.scrape();
-    assert!(page.values.contains_key("dbwire_capture_up{interface=\"lo\"}"));
-    assert!(page.types.keys().all(|name| !name.starts_with("dbwire_tcp_")));
+    let page = exporter.page();
+    assert!(page.value("dbwire_capture_up", &[("interface", "lo")]).is_some());
+    assert!(page.samples.iter().all(|sample| !sample.name.starts_with("dbwire_tcp_")));
     let exporter = Exporter::start(&["--no-collector.mysql"]);
-    let page = exporter.scrape();
-    assert!(page.types.contains_key("dbwire_tcp_connection_states"));
-    let of_mysql = |name: &&String| name.starts_with("dbwire_mysql_") || name.starts_with("dbwire_capture_");
-    assert_eq!(page.types.keys().find(of_mysql), None);
+    let page = exporter.page();
+    assert!(page.value("dbwire_tcp_connection_states", &[]).is_some());
+    let of_mysql = |prefix: &str| page.samples.iter().any(|sample| sample.name.starts_with(prefix));
+    assert!(!of_mysql("dbwire_mysql_") && !of_mysql("dbwire_capture_"));
 }
 
 #[test]

@@ -39,7 +39,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes a connection may buffer (hyper's default is about 400 kB); also the longest request head.
 const BUFFER: usize = 16 * 1024;
-/// How long responses under way may take once the program is asked to stop.
+/// How long responses under way may take once the program is asked to stop; it promises to have ended within 2 s.
 const DRAIN: Duration = Duration::from_millis(1500);
 /// Pause after `accept` failed for want of something (descriptors, memory) that other connections must free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -94,8 +94,8 @@ impl App {
     }
 }
 
-/// Serves until `stop` is ready, then drains: no new connections, responses under way may finish, and after
-/// [`DRAIN`] the rest is dropped.
+/// Serves until `stop` is ready, then drains: no new connections, responses under way may finish, and after 1.5
+/// seconds the rest is dropped.
 pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, stop: impl Future) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();

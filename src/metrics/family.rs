@@ -108,3 +108,60 @@ impl Family {
         proto::Metric::from_label(pairs.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{names, text};
+
+    fn page(family: MetricFamily) -> String {
+        let mut page = Vec::new();
+        text::encode(vec![family], &mut page).unwrap();
+        String::from_utf8(page).unwrap()
+    }
+
+    fn samples(page: &str) -> Vec<&str> {
+        page.lines().filter(|line| !line.starts_with('#')).collect()
+    }
+
+    #[test]
+    fn a_family_has_the_name_help_and_type_of_its_row() {
+        let page = page(Family::single(&names::TCP_COOLDOWN, 1.5));
+        let (name, help) = (names::TCP_COOLDOWN.name, names::TCP_COOLDOWN.help);
+        assert_eq!(page, format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} 1.5\n"));
+    }
+
+    #[test]
+    fn samples_keep_their_order_and_label_values_meet_their_names() {
+        let family =
+            Family::new(&names::MYSQL_ERRORS).sample(&["1062", "23000"], 2.0).sample(&["other", ""], 0.0);
+        let page = page(family.build());
+        assert!(page.contains("# TYPE dbwire_mysql_errors_total counter\n"));
+        let expected = [
+            r#"dbwire_mysql_errors_total{code="1062",sqlstate="23000"} 2"#,
+            r#"dbwire_mysql_errors_total{code="other",sqlstate=""} 0"#,
+        ];
+        assert_eq!(samples(&page), expected);
+    }
+
+    #[test]
+    fn a_histogram_ends_in_infinity_and_has_a_sum_and_a_count() {
+        let data = HistogramSample { buckets: vec![(0.1, 1), (0.5, 3)], count: 4, sum: 2.25 };
+        let page = page(Family::new(&names::MYSQL_QUERY_DURATION).histogram(&["select"], &data).build());
+        let expected = [
+            r#"dbwire_mysql_query_duration_seconds_bucket{statement="select",le="0.1"} 1"#,
+            r#"dbwire_mysql_query_duration_seconds_bucket{statement="select",le="0.5"} 3"#,
+            r#"dbwire_mysql_query_duration_seconds_bucket{statement="select",le="+Inf"} 4"#,
+            r#"dbwire_mysql_query_duration_seconds_sum{statement="select"} 2.25"#,
+            r#"dbwire_mysql_query_duration_seconds_count{statement="select"} 4"#,
+        ];
+        assert_eq!(samples(&page), expected);
+    }
+
+    #[test]
+    fn a_family_is_empty_until_it_has_a_sample() {
+        let family = Family::new(&names::TCP_SNAPSHOT_AGE);
+        assert!(family.is_empty());
+        assert!(!family.sample(&[], 0.0).is_empty());
+    }
+}

@@ -3,7 +3,7 @@
 //! [`session`] is the state machine of one connection. It is fed by direction and holds bounded state; the other
 //! modules are the protocol's parts, each a pure function or a small machine of its own:
 //! [`packet`] frames messages, [`handshake`] reads greeting and login, [`command`] requests, [`response`] replies,
-//! [`tls`] what can be told of a connection inside TLS.
+//! [`compress`] takes packets out of compressed blocks, [`tls`] tells what can be told of a connection inside TLS.
 //!
 //! What was lost is never guessed: a gap drops the commands that wait for a reply, and decoding goes on at the next
 //! bytes that can only be a request.
@@ -17,6 +17,7 @@
 pub mod bytes;
 pub mod capabilities;
 pub mod command;
+pub mod compress;
 pub mod event;
 pub mod handshake;
 pub mod packet;

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use super::{
     capabilities::Capabilities,
     command::{self, Command},
+    compress::{Algorithm, Blocks, Codecs, Piece},
     event::{Event, Login, Observer, Reply, ServerError, StatementRef, Visibility},
     handshake::{Greeting, LoginRequest},
     packet::{Framer, Lost, Message},
@@ -28,6 +29,12 @@ use crate::{
     stream::{Direction, flows::Start},
 };
 
+/// What comes next in a compressed direction.
+enum Input<'a> {
+    Bytes(&'a [u8]),
+    Gap(u32),
+}
+
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -41,8 +48,6 @@ enum Phase {
     Command,
     /// Inside TLS.
     Tls,
-    /// Compressed.
-    Compressed,
     /// Not MySQL, or over.
     Ignored,
 }
@@ -66,6 +71,37 @@ pub struct Session {
     dialogue: Dialogue,
     /// Once the connection is inside TLS, in which case nothing else of this is in use.
     tls: Option<Box<Tls>>,
+    /// Once the login has agreed on compression.
+    compression: Option<Box<Compression>>,
+}
+
+/// The blocks around both directions' packets.
+#[derive(Debug)]
+struct Compression {
+    client: Blocks,
+    server: Blocks,
+}
+
+impl Compression {
+    fn new(algorithm: Algorithm) -> Self {
+        Self { client: Blocks::new(algorithm), server: Blocks::new(algorithm) }
+    }
+
+    fn blocks(&mut self, direction: Direction) -> &mut Blocks {
+        match direction {
+            Direction::ToServer => &mut self.client,
+            Direction::ToClient => &mut self.server,
+        }
+    }
+}
+
+/// What a session shares with the others of its pipeline.
+#[derive(Debug, Clone, Copy)]
+pub struct Shared<'a> {
+    /// Bounds on what traffic can make grow.
+    pub bounds: &'a Bounds,
+    /// Decompressors.
+    pub codecs: &'a Codecs,
 }
 
 /// What is known of the conversation, apart from the framing of its bytes.
@@ -106,6 +142,7 @@ impl Session {
                 quit: false,
             },
             tls: None,
+            compression: None,
         }
     }
 
@@ -119,8 +156,8 @@ impl Session {
     pub fn visibility(&self) -> Visibility {
         match self.dialogue.phase {
             Phase::Tls => Visibility::Tls,
-            Phase::Compressed => Visibility::Compressed,
             Phase::Ignored | Phase::Greeting => Visibility::Unknown,
+            Phase::Command if self.compression.is_some() => Visibility::Compressed,
             Phase::Command if self.dialogue.client_lost => Visibility::Unknown,
             Phase::Login(_) | Phase::Authentication | Phase::Command => Visibility::Decoded,
         }
@@ -133,18 +170,15 @@ impl Session {
         direction: Direction,
         at: Timestamp,
         bytes: &[u8],
-        bounds: &Bounds,
+        shared: Shared<'_>,
         observer: &mut impl Observer,
     ) {
-        if self.dialogue.is_opaque() {
-            if let Some(tls) = &mut self.tls {
-                tls.data(direction, at, bytes, observer);
-            }
-            return;
-        }
-        match direction {
-            Direction::ToServer => self.client_data(at, bytes, bounds, observer),
-            Direction::ToClient => self.server_data(at, bytes, bounds, observer),
+        if let Some(tls) = &mut self.tls {
+            tls.data(direction, at, bytes, observer);
+        } else if self.compression.is_some() {
+            self.unpack(direction, at, Input::Bytes(bytes), shared, observer);
+        } else {
+            self.packets(direction, at, bytes, shared.bounds, observer);
         }
     }
 
@@ -154,12 +188,70 @@ impl Session {
         direction: Direction,
         at: Timestamp,
         length: u32,
-        bounds: &Bounds,
+        shared: Shared<'_>,
         observer: &mut impl Observer,
     ) {
         if let Some(tls) = &mut self.tls {
-            return tls.gap(direction, at, length, observer);
+            tls.gap(direction, at, length, observer);
+        } else if self.compression.is_some() {
+            self.unpack(direction, at, Input::Gap(length), shared, observer);
+        } else {
+            self.missing(direction, at, length, shared.bounds, observer);
         }
+    }
+
+    /// Bytes of blocks → bytes of packets.
+    fn unpack(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        input: Input<'_>,
+        Shared { bounds, codecs }: Shared<'_>,
+        observer: &mut impl Observer,
+    ) {
+        // Taken out for the time of the call: its output comes back to this session.
+        let Some(mut compression) = self.compression.take() else { return };
+        let blocks = compression.blocks(direction);
+        let out = |piece: Piece<'_>| match piece {
+            Piece::Bytes(bytes) => self.packets(direction, at, bytes, bounds, observer),
+            Piece::Gap(length) => self.missing(direction, at, length, bounds, observer),
+            Piece::Lost => self.dialogue.lose(direction, observer),
+        };
+        match input {
+            Input::Bytes(bytes) => blocks.data(bytes, codecs, bounds, out),
+            Input::Gap(length) => blocks.gap(length, codecs, bounds, out),
+        }
+        self.compression = Some(compression);
+    }
+
+    /// The next bytes of a direction's packets.
+    #[inline]
+    fn packets(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        bytes: &[u8],
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
+        if self.dialogue.is_opaque() {
+            return;
+        }
+        match direction {
+            Direction::ToServer => self.client_data(at, bytes, bounds, observer),
+            Direction::ToClient => self.server_data(at, bytes, bounds, observer),
+        }
+    }
+
+    /// The next `length` bytes of a direction's packets are missing.
+    fn missing(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        length: u32,
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
         if self.dialogue.is_opaque() || self.dialogue.is_lost(direction) {
             return;
         }
@@ -182,7 +274,11 @@ impl Session {
     }
 
     /// The connection is being forgotten: gives back what it reserved.
-    pub fn release(&mut self, bounds: &Bounds) {
+    pub fn release(&mut self, Shared { bounds, codecs }: Shared<'_>) {
+        if let Some(compression) = &mut self.compression {
+            compression.client.release(codecs, bounds);
+            compression.server.release(codecs, bounds);
+        }
         self.client.reset(bounds);
         self.server.reset(bounds);
         self.dialogue.prepared.clear(bounds);
@@ -197,7 +293,7 @@ impl Session {
     ) {
         if self.dialogue.client_lost {
             if !resync::begins_request(bytes) {
-                self.recognise_tls(at, bytes, observer);
+                self.recognise(at, bytes, observer);
                 return;
             }
             self.client.reset(bounds);
@@ -216,7 +312,7 @@ impl Session {
     }
 
     /// A connection that was under way when capture began may be inside TLS.
-    fn recognise_tls(&mut self, at: Timestamp, bytes: &[u8], observer: &mut impl Observer) {
+    fn recognise(&mut self, at: Timestamp, bytes: &[u8], observer: &mut impl Observer) {
         if self.dialogue.capabilities.is_none() && tls::begins_records(bytes) {
             self.dialogue.phase = Phase::Tls;
             let tls = self.tls.insert(Box::new(Tls::mid_stream()));
@@ -238,7 +334,12 @@ impl Session {
             self.server.reset(bounds);
         }
         while let Some(message) = self.server.next(&mut bytes, at, bounds) {
+            let login = self.dialogue.phase == Phase::Authentication;
             self.dialogue.message(Direction::ToClient, &message, bounds, observer);
+            if login && self.dialogue.phase == Phase::Command {
+                let algorithm = self.dialogue.capabilities.and_then(Algorithm::agreed);
+                self.compression = algorithm.map(|algorithm| Box::new(Compression::new(algorithm)));
+            }
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;
             }
@@ -250,7 +351,7 @@ impl Dialogue {
     /// Whether the bytes are of no use to it.
     #[inline]
     fn is_opaque(&self) -> bool {
-        matches!(self.phase, Phase::Tls | Phase::Compressed | Phase::Ignored)
+        matches!(self.phase, Phase::Tls | Phase::Ignored)
     }
 
     /// Whether a connection that seemed to be under way begins here after all: its SYN was lost, or is late.
@@ -295,7 +396,7 @@ impl Dialogue {
             (Phase::Greeting, Direction::ToServer) => self.phase = Phase::Ignored,
             // Proofs.
             (Phase::Authentication, Direction::ToServer) => {}
-            (Phase::Tls | Phase::Compressed | Phase::Ignored, _) => {}
+            (Phase::Tls | Phase::Ignored, _) => {}
         }
     }
 
@@ -328,10 +429,7 @@ impl Dialogue {
         match message.head.first() {
             Some(0x00) => {
                 observer.event(&Event::Login(Login::Ok));
-                let compressed = self
-                    .capabilities
-                    .is_some_and(|flags| flags.has(Capabilities::COMPRESS) || flags.has(Capabilities::ZSTD));
-                self.phase = if compressed { Phase::Compressed } else { Phase::Command };
+                self.phase = Phase::Command;
             }
             Some(0xff) => match parse_error(message.head) {
                 Some(error) => self.refuse(error, observer),

@@ -1,7 +1,5 @@
 //! Runs the binary: starts it, waits until it serves, asks it for pages, stops it.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
-
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
@@ -14,6 +12,8 @@ use std::{
     },
     time::Duration,
 };
+
+use super::exposition::Exposition;
 
 /// Longest wait for anything that must happen: a guard against hanging for ever, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,11 +120,11 @@ impl Exporter {
         request(self.address(), method, path)
     }
 
-    /// The samples of its page of metrics.
-    pub fn scrape(&self) -> Samples {
+    /// Its page of metrics.
+    pub fn page(&self) -> Exposition {
         let response = self.request("GET", "/metrics");
         assert_eq!(response.status, 200, "{}", response.body);
-        Samples::parse(&response.body)
+        Exposition::parse(&response.body)
     }
 
     /// Its process id.
@@ -191,42 +191,4 @@ pub fn request(address: &str, method: &str, path: &str) -> Response {
     let headers = lines.filter_map(|line| line.split_once(": "));
     let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
     Response { status, headers, body: body.to_owned() }
-}
-
-/// A page in Prometheus' text format.
-#[derive(Debug, Default)]
-pub struct Samples {
-    /// Family → type.
-    pub types: BTreeMap<String, String>,
-    /// Series as written (`name{label="value"}`) → value.
-    pub values: BTreeMap<String, f64>,
-}
-
-impl Samples {
-    pub fn parse(text: &str) -> Self {
-        let mut samples = Self::default();
-        for line in text.lines() {
-            if let Some(rest) = line.strip_prefix("# TYPE ") {
-                let (name, kind) = rest.split_once(' ').expect("# TYPE name kind");
-                let twice = samples.types.insert(name.to_owned(), kind.to_owned());
-                assert_eq!(twice, None, "{name} has two # TYPE lines");
-            } else if !line.starts_with('#') {
-                let (series, value) = line.rsplit_once(' ').expect("series value");
-                let twice = samples.values.insert(series.to_owned(), value.parse().expect("a number"));
-                assert_eq!(twice, None, "{series} is there twice");
-            }
-        }
-        samples
-    }
-
-    /// The value of one series, written as on the page.
-    pub fn get(&self, series: &str) -> f64 {
-        *self.values.get(series).unwrap_or_else(|| panic!("no {series} on the page"))
-    }
-
-    /// The sum of all series of a metric.
-    pub fn sum(&self, name: &str) -> f64 {
-        let of_name = |series: &&String| series.split('{').next() == Some(name);
-        self.values.keys().filter(of_name).map(|series| self.values[series]).sum()
-    }
 }

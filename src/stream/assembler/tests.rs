@@ -87,7 +87,8 @@ fn segments_in_order_go_straight_through() {
 #[test]
 fn overlaps_keep_the_first_copy_whatever_their_shape() {
     // Segments after "ab" at 100; the stream is what arrives first, letter by letter.
-    let cases: &[(&str, &[(u32, &str)], &str)] = &[
+    type Case = (&'static str, &'static [(u32, &'static str)], &'static str);
+    let cases: &[Case] = &[
         ("duplicate", &[(100, "AB"), (102, "c")], "abc"),
         ("duplicate of the tail", &[(101, "B"), (102, "c")], "abc"),
         ("overlaps what was delivered", &[(101, "BC")], "abC"),
@@ -194,13 +195,10 @@ fn an_acknowledged_hole_is_given_up_after_a_few_segments_and_keeps_the_order_of_
     let mut wire = Wire::default();
     wire.send(ToServer, TcpFlags::ACK, 10, 50, "q1");
     // The reply, 2 bytes, is lost; the next requests acknowledge it.
-    let mut request = 12;
-    let mut reply = 52;
-    for _ in 0..=PATIENCE_SEGMENTS {
+    for index in 0..=u32::from(PATIENCE_SEGMENTS) {
+        let (request, reply) = (12 + index, 52 + index);
         wire.send(ToServer, TcpFlags::ACK, request, reply, "q");
         wire.send(ToClient, TcpFlags::ACK, reply, request + 1, "r");
-        request += 1;
-        reply += 1;
     }
     let order: String = wire.log.0.iter().map(|(.., text)| text.as_str()).collect();
     assert!(order.starts_with("q1<2 lost>qrqrqrqr"), "{order}");

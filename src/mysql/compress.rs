@@ -1,0 +1,343 @@
+//! The compressed protocol: blocks around the packets.
+//!
+//! Behind the login each direction is a sequence of blocks, whose borders have nothing to do with those of packets: a
+//! length of 3 bytes, a sequence id of their own, the length before compression (0: not compressed), and the data.
+//! <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_compression.html>
+//!
+//! A block is decompressed as it arrives, through a scratch buffer of fixed size: nothing is allocated by a length
+//! field, and what a block holds beyond what it said is not looked at. Decompressors are borrowed from [`Codecs`] for
+//! the time a block is under way; where none is left, and where a block cannot be decompressed, its contents become a
+//! gap of the length it said.
+
+use std::{cell::RefCell, fmt};
+
+use flate2::{Decompress, FlushDecompress};
+use zstd::{
+    stream::raw::{Decoder as ZstdDecoder, Operation as _},
+    zstd_safe::DParameter,
+};
+
+use super::{capabilities::Capabilities, resync};
+use crate::limits::Bounds;
+
+/// Bytes handed on at a time.
+const SCRATCH: usize = 16 * 1024;
+/// Header of a block.
+const HEADER: usize = 7;
+/// Windows of 4 MiB at most: what a decoder may allocate. Larger frames are refused.
+const ZSTD_WINDOW_LOG: u32 = 22;
+/// Idle decompressors kept of each kind.
+const KEPT: usize = 2;
+
+/// How a connection is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// `CLIENT_COMPRESS`.
+    Zlib,
+    /// `CLIENT_ZSTD_COMPRESSION_ALGORITHM`.
+    Zstd,
+}
+
+impl Algorithm {
+    /// What both ends agreed on; a client that offers both gets zlib, as MySQL's server chooses.
+    pub fn agreed(capabilities: Capabilities) -> Option<Self> {
+        if capabilities.has(Capabilities::COMPRESS) {
+            Some(Self::Zlib)
+        } else {
+            capabilities.has(Capabilities::ZSTD).then_some(Self::Zstd)
+        }
+    }
+}
+
+/// Decompressors and the scratch buffer, shared by all connections.
+pub struct Codecs(RefCell<Pool>);
+
+struct Pool {
+    scratch: Box<[u8; SCRATCH]>,
+    idle_zlib: Vec<Decompress>,
+    idle_zstd: Vec<ZstdDecoder<'static>>,
+}
+
+impl Default for Codecs {
+    fn default() -> Self {
+        Self(RefCell::new(Pool {
+            scratch: Box::new([0; SCRATCH]),
+            idle_zlib: Vec::new(),
+            idle_zstd: Vec::new(),
+        }))
+    }
+}
+
+impl fmt::Debug for Codecs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Codecs")
+    }
+}
+
+impl Codecs {
+    /// A decompressor at the start of a block; `None` if the bound of bytes has no room for it.
+    fn lend(&self, algorithm: Algorithm, bounds: &Bounds) -> Option<Codec> {
+        let mut pool = self.0.try_borrow_mut().ok()?;
+        let codec = match algorithm {
+            Algorithm::Zlib => {
+                let mut zlib = pool.idle_zlib.pop().unwrap_or_else(|| Decompress::new(true));
+                zlib.reset(true);
+                Codec::Zlib(zlib)
+            }
+            Algorithm::Zstd => {
+                let mut zstd = pool.idle_zstd.pop().or_else(|| ZstdDecoder::new().ok())?;
+                zstd.reinit().ok()?;
+                zstd.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
+                Codec::Zstd(zstd)
+            }
+        };
+        bounds.reserve_bytes(codec.size()).then_some(codec)
+    }
+
+    fn give_back(&self, codec: Codec, bounds: &Bounds) {
+        bounds.release_bytes(codec.size());
+        let Ok(mut pool) = self.0.try_borrow_mut() else { return };
+        match codec {
+            Codec::Zlib(zlib) if pool.idle_zlib.len() < KEPT => pool.idle_zlib.push(zlib),
+            Codec::Zstd(zstd) if pool.idle_zstd.len() < KEPT => pool.idle_zstd.push(zstd),
+            _ => {}
+        }
+    }
+}
+
+enum Codec {
+    Zlib(Decompress),
+    Zstd(ZstdDecoder<'static>),
+}
+
+impl fmt::Debug for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Zlib(_) => "zlib",
+            Self::Zstd(_) => "zstd",
+        })
+    }
+}
+
+impl Codec {
+    /// Bytes it may take: zlib's window and tables, zstd's window and what it keeps beside it.
+    const fn size(&self) -> usize {
+        match self {
+            Self::Zlib(_) => 64 << 10,
+            Self::Zstd(_) => (1 << ZSTD_WINDOW_LOG) + (256 << 10),
+        }
+    }
+
+    /// Decompresses the start of `input` into `output`: how much was taken, how much was made. `None` on damage.
+    fn run(&mut self, input: &[u8], output: &mut [u8]) -> Option<(usize, usize)> {
+        match self {
+            Self::Zlib(zlib) => {
+                let before = (zlib.total_in(), zlib.total_out());
+                zlib.decompress(input, output, FlushDecompress::None).ok()?;
+                Some(((zlib.total_in() - before.0) as usize, (zlib.total_out() - before.1) as usize))
+            }
+            Self::Zstd(zstd) => {
+                let status = zstd.run_on_buffers(input, output).ok()?;
+                Some((status.bytes_read, status.bytes_written))
+            }
+        }
+    }
+}
+
+/// What a direction's blocks hold, piece by piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// The next bytes of packets.
+    Bytes(&'a [u8]),
+    /// So many bytes of packets are missing.
+    Gap(u32),
+    /// Where blocks begin is unknown: an unknown number of bytes is missing.
+    Lost,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// Not compressed.
+    Plain,
+    /// Compressed, and being decompressed.
+    Compressed(Codec),
+    /// Passed over: it counts as a gap.
+    Skipped,
+}
+
+/// One direction's blocks.
+#[derive(Debug)]
+pub struct Blocks {
+    algorithm: Algorithm,
+    header: [u8; HEADER],
+    header_length: usize,
+    body: Body,
+    /// Bytes of the block still to come.
+    remaining: u32,
+    /// Bytes of packets it still holds.
+    promised: u32,
+    lost: bool,
+}
+
+impl Blocks {
+    /// At the start of a block.
+    pub fn new(algorithm: Algorithm) -> Self {
+        Self {
+            algorithm,
+            header: [0; HEADER],
+            header_length: 0,
+            body: Body::Plain,
+            remaining: 0,
+            promised: 0,
+            lost: false,
+        }
+    }
+
+    /// The next bytes of the direction; `out` is given what they hold.
+    pub fn data(
+        &mut self,
+        mut bytes: &[u8],
+        codecs: &Codecs,
+        bounds: &Bounds,
+        mut out: impl FnMut(Piece<'_>),
+    ) {
+        if self.lost {
+            if !begins_block(bytes) {
+                return;
+            }
+            *self = Self::new(self.algorithm);
+        }
+        while !bytes.is_empty() {
+            if self.remaining == 0 && !self.take_header(&mut bytes, codecs, bounds) {
+                return;
+            }
+            let here = bytes.len().min(self.remaining as usize);
+            let Some((body, rest)) = bytes.split_at_checked(here) else { return };
+            bytes = rest;
+            self.remaining -= here as u32;
+            self.body(body, codecs, bounds, &mut out);
+            if self.remaining == 0 {
+                self.finish(codecs, bounds, &mut out);
+            }
+        }
+    }
+
+    /// The next `length` bytes of the direction are missing.
+    pub fn gap(&mut self, length: u32, codecs: &Codecs, bounds: &Bounds, mut out: impl FnMut(Piece<'_>)) {
+        if self.lost {
+            return;
+        }
+        if length > self.remaining {
+            self.release(codecs, bounds);
+            self.lost = true;
+            return out(Piece::Lost);
+        }
+        self.remaining -= length;
+        if matches!(self.body, Body::Plain) {
+            self.promised = self.promised.saturating_sub(length);
+            out(Piece::Gap(length));
+        } else {
+            self.release(codecs, bounds);
+        }
+        if self.remaining == 0 {
+            self.finish(codecs, bounds, &mut out);
+        }
+    }
+
+    /// Gives back what is borrowed; the rest of the block is passed over.
+    pub fn release(&mut self, codecs: &Codecs, bounds: &Bounds) {
+        if let Body::Compressed(codec) = std::mem::replace(&mut self.body, Body::Skipped) {
+            codecs.give_back(codec, bounds);
+        }
+    }
+
+    /// Completes the header from `bytes`; `false` if there are too few.
+    fn take_header(&mut self, bytes: &mut &[u8], codecs: &Codecs, bounds: &Bounds) -> bool {
+        while let Some(place) = self.header.get_mut(self.header_length) {
+            let Some((byte, rest)) = bytes.split_first() else { return false };
+            *place = *byte;
+            *bytes = rest;
+            self.header_length += 1;
+        }
+        self.header_length = 0;
+        let [a, b, c, _, d, e, f] = self.header;
+        self.remaining = u32::from_le_bytes([a, b, c, 0]);
+        let before_compression = u32::from_le_bytes([d, e, f, 0]);
+        if before_compression == 0 {
+            self.body = Body::Plain;
+            self.promised = self.remaining;
+        } else {
+            self.promised = before_compression;
+            self.body = codecs.lend(self.algorithm, bounds).map_or(Body::Skipped, Body::Compressed);
+        }
+        true
+    }
+
+    fn body(&mut self, body: &[u8], codecs: &Codecs, bounds: &Bounds, out: &mut impl FnMut(Piece<'_>)) {
+        match &mut self.body {
+            Body::Skipped => {}
+            Body::Plain => {
+                self.promised = self.promised.saturating_sub(body.len() as u32);
+                out(Piece::Bytes(body));
+            }
+            Body::Compressed(codec) => {
+                if decompress(codec, body, &mut self.promised, codecs, out).is_none() {
+                    self.release(codecs, bounds);
+                }
+            }
+        }
+    }
+
+    /// The block is complete: what it said it holds and did not is missing.
+    fn finish(&mut self, codecs: &Codecs, bounds: &Bounds, out: &mut impl FnMut(Piece<'_>)) {
+        self.release(codecs, bounds);
+        self.body = Body::Plain;
+        if self.promised > 0 {
+            out(Piece::Gap(std::mem::take(&mut self.promised)));
+        }
+    }
+}
+
+/// Decompresses `input`, at most what was `promised`. `None` if it is damaged.
+fn decompress(
+    codec: &mut Codec,
+    mut input: &[u8],
+    promised: &mut u32,
+    codecs: &Codecs,
+    out: &mut impl FnMut(Piece<'_>),
+) -> Option<()> {
+    let mut pool = codecs.0.try_borrow_mut().ok()?;
+    while *promised > 0 {
+        let room = (*promised as usize).min(SCRATCH);
+        let scratch = pool.scratch.get_mut(..room)?;
+        let (taken, made) = codec.run(input, scratch)?;
+        input = input.get(taken..)?;
+        *promised -= made as u32;
+        if made > 0 {
+            out(Piece::Bytes(scratch.get(..made)?));
+        }
+        // Full scratch may hide more output, with or without input left.
+        if (taken == 0 && made == 0) || (input.is_empty() && made < room) {
+            break;
+        }
+    }
+    Some(())
+}
+
+/// Whether a segment of a client is one block, or a few, with a request in it: for finding the place in mid-stream.
+pub fn begins_block(bytes: &[u8]) -> bool {
+    let Some(([a, b, c, sequence, d, e, f], rest)) = bytes.split_first_chunk::<HEADER>() else {
+        return false;
+    };
+    let length = u32::from_le_bytes([*a, *b, *c, 0]) as usize;
+    let before_compression = u32::from_le_bytes([*d, *e, *f, 0]) as usize;
+    if *sequence != 0 || length != rest.len() {
+        return false;
+    }
+    if before_compression == 0 {
+        return resync::begins_request(rest);
+    }
+    const ZLIB: u8 = 0x78;
+    const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    before_compression > length && (rest.first() == Some(&ZLIB) || rest.starts_with(&ZSTD))
+}
