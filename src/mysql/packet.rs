@@ -255,3 +255,6 @@ impl Framer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

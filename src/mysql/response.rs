@@ -302,3 +302,6 @@ pub fn parse_error(head: &[u8]) -> Option<ServerError> {
     };
     Some(ServerError { code, sqlstate })
 }
+
+#[cfg(test)]
+mod tests;
