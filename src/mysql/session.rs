@@ -469,9 +469,13 @@ impl Dialogue {
             }
             return;
         }
-        let authenticating =
-            first.is_some_and(|first| first.command.reply() == command::Reply::Authentication);
-        if authenticating && message.sequence != 0 {
+        let goes_on = match first.map(|first| first.command.reply()) {
+            Some(command::Reply::Authentication) => message.sequence != 0,
+            // Acknowledgments of semi-synchronous replication; a client may leave, but ask for nothing else.
+            Some(command::Reply::Endless) => message.length != 1,
+            _ => false,
+        };
+        if goes_on {
             return;
         }
         let code = message.head.first().filter(|_| message.sequence == 0);
@@ -492,17 +496,14 @@ impl Dialogue {
         if command == Command::Quit {
             self.quit = true;
         }
-        if command.reply() != command::Reply::None {
-            self.expect(
-                Pending {
-                    command,
-                    statement,
-                    requested_at: message.at,
-                    sequence: message.last_sequence.wrapping_add(1),
-                },
-                bounds,
-                observer,
-            );
+        match command.reply() {
+            command::Reply::None => {}
+            command::Reply::Handover => self.phase = Phase::Ignored,
+            _ => {
+                let sequence = message.last_sequence.wrapping_add(1);
+                let pending = Pending { command, statement, requested_at: message.at, sequence };
+                self.expect(pending, bounds, observer);
+            }
         }
     }
 

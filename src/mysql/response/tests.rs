@@ -256,7 +256,8 @@ fn every_other_command_has_its_own_end() {
         (Command::ChangeUser, &[b"\x01\x04", b"\x01-----BEGIN PUBLIC KEY-----", ERR], ERR_1146),
         (Command::BinlogDump, &[events, events, events], Step::More),
         (Command::BinlogDumpGtid, &[events, ERR], ERR_1146),
-        (Command::Clone, &[b"\x00", b"\x63\x01"], Step::More),
+        (Command::BinlogDump, &[events, EOF], Step::Done),
+        (Command::Clone, &[OK], Step::Lost),
     ] {
         assert_eq!(comes_to(command, OKS, packets).0, step, "{command:?} {packets:02x?}");
     }

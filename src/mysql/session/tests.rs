@@ -273,3 +273,39 @@ fn whatever_was_reserved_is_given_back_at_the_end() {
     talk.release();
     assert_eq!((talk.bounds.bytes(), talk.bounds.prepared()), (0, 0));
 }
+
+#[test]
+fn a_replica_acknowledges_events_without_losing_its_place() {
+    let mut talk = logged_in(0);
+    let event = b"\x00\xef\x01\x00\x00\x00\x00\x04\x01\x00\x00\x00";
+    talk.client(&packet(0, b"\x12\x04\0\0\0\0\0\x02\0\0\0binlog.000001")).server(&packet(1, event));
+    // Semi-synchronous replication: 0xef, position, file.
+    talk.client(&packet(0, b"\xef\x9d\x01\0\0\0\0\0\0binlog.000001")).server(&packet(2, event));
+    talk.tells(&["binlog_dump"]);
+    talk.client(&packet(0, b"\x01")).tells(&["quit"]);
+}
+
+#[test]
+fn a_dump_that_ends_leaves_the_connection_to_the_next_command() {
+    let mut talk = logged_in(0);
+    let dump = packet(0, b"\x12\x04\0\0\0\x01\0\x02\0\0\0binlog.000001");
+    for _ in 0..2 {
+        talk.client(&dump).server(&packet(1, b"\x00\x00\x00\x00")).server(&packet(2, EOF));
+        talk.tells(&["binlog_dump", "reply binlog_dump 1..2"]);
+    }
+    talk.client(&packet(0, SELECT)).server(&result(1));
+    talk.tells(&["query", "<select>", "reply query <select> 1..1 rows=1"]);
+}
+
+#[test]
+fn what_follows_a_clone_or_a_subscription_is_another_protocol() {
+    for (command, name) in [(&b"\x20"[..], "clone"), (b"\x21", "subscribe_group_replication_stream")] {
+        let mut talk = logged_in(0);
+        talk.client(&packet(0, command)).server(&packet(1, OK)).tells(&[name]);
+        // COM_INIT of the clone protocol has the code of COM_QUIT; an error's first byte means nothing here.
+        talk.client(&packet(0, b"\x01\x01\x01\0\0\x84\x03\0\0")).client(&packet(0, b"\x03select 1"));
+        talk.server(&packet(0, b"\xff\x10\x04")).tells(&[]);
+        assert!(!talk.session.has_quit());
+        assert_eq!(talk.session.visibility(), Visibility::Unknown);
+    }
+}
