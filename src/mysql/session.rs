@@ -245,6 +245,19 @@ impl Session {
             Direction::ToServer => self.client_data(at, bytes, bounds, observer),
             Direction::ToClient => self.server_data(at, bytes, bounds, observer),
         }
+        self.tidy(bounds);
+    }
+
+    /// Keeps nothing of a message that will not be completed.
+    #[inline]
+    fn tidy(&mut self, bounds: &Bounds) {
+        let opaque = self.dialogue.is_opaque();
+        if opaque || self.dialogue.client_lost {
+            self.client.reset(bounds);
+        }
+        if opaque || self.dialogue.server_lost {
+            self.server.reset(bounds);
+        }
     }
 
     /// The next `length` bytes of a direction's packets are missing.
@@ -268,6 +281,7 @@ impl Session {
             Ok(None) => {}
             Err(Lost) => self.dialogue.lose(direction, observer),
         }
+        self.tidy(bounds);
     }
 
     /// The connection has ended.
@@ -313,7 +327,6 @@ impl Session {
             }
         }
         if self.dialogue.phase == Phase::Tls {
-            self.client.reset(bounds);
             self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
         }
     }
@@ -358,6 +371,10 @@ impl Session {
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;
             }
+        }
+        // Text of another protocol, read as a packet's header, announces megabytes.
+        if self.dialogue.phase == Phase::Greeting && self.server.announced() > limits::RESPONSE_HEAD as u64 {
+            self.dialogue.phase = Phase::Ignored;
         }
     }
 }
@@ -416,7 +433,7 @@ impl Dialogue {
     fn greeting(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
         if let Some(greeting) = Greeting::parse(message.head) {
             self.phase = Phase::Login(greeting);
-        } else if let Some(error) = parse_error(message.head) {
+        } else if let Some(error) = parse_error(message.head).filter(|error| error.code >= FIRST_ERROR) {
             // Too many connections, host blocked: in place of the greeting.
             self.refuse(error, observer);
         } else {
@@ -632,6 +649,8 @@ impl Dialogue {
     }
 }
 
+/// Lowest number of an error that a server sends (ER_HASHCHK).
+const FIRST_ERROR: u16 = 1000;
 /// Errors that say that the server refused the user, not the connection:
 /// ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR,
 /// ER_MUST_CHANGE_PASSWORD_LOGIN, ER_ACCOUNT_HAS_BEEN_LOCKED, ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK,

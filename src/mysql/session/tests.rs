@@ -309,3 +309,38 @@ fn what_follows_a_clone_or_a_subscription_is_another_protocol() {
         assert_eq!(talk.session.visibility(), Visibility::Unknown);
     }
 }
+
+#[test]
+fn a_server_of_another_protocol_is_dropped_at_its_first_header() {
+    for bytes in [
+        &b"SSH-2.0-OpenSSH_9.2p1\r\n"[..],
+        b"HTTP/1.1 400 Bad Request\r\n",
+        b"220 mail.example.org ESMTP\r\n",
+        b"\x05\x00\x00\x00\x0b\x08\x05\x1a\x00", // X Protocol
+        b"\x04\x00\x00\x00\xff\x01\x00x",        // no number of an error
+        b"\x01\x00\x00\x00\xff",
+    ] {
+        for size in [1, 5, bytes.len()] {
+            let mut talk = Talk::new(Start::Opening);
+            for piece in bytes.chunks(size) {
+                talk.server(piece);
+            }
+            talk.tells(&[]);
+            assert_eq!(talk.session.dialogue.phase, Phase::Ignored, "{}", bytes.escape_ascii());
+            assert_eq!(talk.bounds.bytes(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_direction_that_is_lost_keeps_no_bytes() {
+    let mut talk = logged_in(0);
+    let long = packet(0, &[&b"\x03insert "[..], &[b'x'; 9000]].concat());
+    talk.client(&long[..4000]).gap(ToServer, 100_000);
+    assert_eq!(talk.bounds.bytes(), 0);
+    talk.client(&packet(0, SELECT)).server(&packet(1, &[1; 900])[..500]).gap(ToClient, 100_000);
+    assert_eq!(talk.bounds.bytes(), 0);
+    // Numbers that do not fit, with the next message under way.
+    talk.client(&packet(0, SELECT)).server(&[packet(9, OK), packet(1, &[1; 900])[..500].to_vec()].concat());
+    assert_eq!(talk.bounds.bytes(), 0);
+}
