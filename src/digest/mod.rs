@@ -10,6 +10,7 @@
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+mod cache;
 mod id;
 mod kind;
 mod lexer;
@@ -17,6 +18,7 @@ mod normalize;
 mod repeats;
 mod text;
 
+pub use cache::DigestCache;
 pub use id::DigestId;
 pub use kind::{Statement, statement_kind};
 pub use lexer::Escapes;

@@ -320,6 +320,11 @@ fn is_truth(token: &Token<'_>) -> bool {
     token.is_word(b"true") || token.is_word(b"false")
 }
 
+/// Whether the text depends on what is in `comment`.
+pub(super) fn is_known_comment(comment: &[u8]) -> bool {
+    is_repeat_mark(comment) || is_toolkit_mark(comment)
+}
+
 /// The mark that stands for repeated unions, so that a normalised text stays as it is.
 fn is_repeat_mark(comment: &[u8]) -> bool {
     matches!(comment, b"/*repeat union*/" | b"/*repeat union all*/")

@@ -1,6 +1,6 @@
 //! What holds for any bytes.
 
-use dbwire_exporter::digest::{Escapes, Normalizer, Statement, statement_kind};
+use dbwire_exporter::digest::{DigestCache, Escapes, Normalizer, Statement, statement_kind};
 use proptest::prelude::*;
 
 use crate::text;
@@ -116,6 +116,17 @@ proptest! {
             prop_assert!(!text.contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase()), "{}", text);
             prop_assert!(!text.contains(['\'', '"', '\n', '#']), "{}", text);
             prop_assert!(!text.contains("  ") && text.trim() == text, "{:?}", text);
+        }
+    }
+
+    #[test]
+    fn a_cache_gives_what_the_normaliser_gives(sqls in prop::collection::vec(soup(), 1..8)) {
+        let (mut cache, mut normalizer) = (DigestCache::new(), Normalizer::new());
+        for _ in 0..2 {
+            for sql in &sqls {
+                let expected = normalizer.digest(sql.as_bytes(), true, Escapes::Backslash);
+                prop_assert_eq!(cache.digest(sql.as_bytes(), true, Escapes::Backslash), expected);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The table of statements, without any other program.
 
-use dbwire_exporter::digest::{DigestId, Escapes, Normalizer, Statement, statement_kind};
+use dbwire_exporter::digest::{DigestCache, DigestId, Escapes, Normalizer, Statement, statement_kind};
 
 use crate::{
     statements::{DIFFERENT, SAME, TRUTH, UNCERTAIN},
@@ -38,6 +38,24 @@ fn what_is_not_certain_has_no_text() {
     assert!(UNCERTAIN.len() >= 40);
     for &sql in UNCERTAIN {
         assert_eq!(text(sql), None, "{}", sql.escape_ascii());
+    }
+}
+
+#[test]
+fn a_cache_gives_the_same_digests_the_first_time_and_again() {
+    let (mut cache, mut normalizer) = (DigestCache::new(), Normalizer::new());
+    for _ in 0..3 {
+        for sql in rows().map(|(sql, _)| sql.as_bytes()).chain(UNCERTAIN.iter().copied()) {
+            for complete in [true, false] {
+                let expected = normalizer.digest(sql, complete, Escapes::Backslash);
+                assert_eq!(
+                    cache.digest(sql, complete, Escapes::Backslash),
+                    expected,
+                    "{}",
+                    sql.escape_ascii()
+                );
+            }
+        }
     }
 }
 
