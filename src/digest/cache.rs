@@ -5,7 +5,7 @@
 //! and a mask seen before has the digest it had then. Masks are compared, not only their hashes: a collision
 //! costs time, never a wrong digest. Nothing is stored of a statement's literals.
 
-use std::hash::BuildHasher;
+use std::{fmt, hash::BuildHasher};
 
 use super::{
     Digest, DigestId, Escapes, MAX_STATEMENT, Normalizer, Shape, Statement,
@@ -13,24 +13,29 @@ use super::{
     normalize::is_known_comment,
 };
 
-/// Statements held; a power of two.
-const SLOTS: usize = 1024;
-/// Slots a statement may be held in.
-const WAYS: usize = 2;
-/// The longest mask and the longest text that are held, in bytes: with [`SLOTS`], 2 MiB at most.
+/// Sets of two statements each: a statement belongs into one set, and pushes out the one there that was met less
+/// recently.
+const SETS: usize = 512;
+/// The longest mask and the longest text that are held, in bytes: with [`SETS`], 2 MiB at most.
 const MAX_HELD: usize = 1024;
 
 /// A [`Normalizer`] that remembers. Its digests are those of [`Normalizer::digest`].
-#[derive(Debug)]
 pub struct DigestCache {
     normalizer: Normalizer,
     hasher: foldhash::fast::RandomState,
     mask: Vec<u8>,
-    slots: Vec<Slot>,
+    sets: Vec<[Slot; 2]>,
+}
+
+/// Shows nothing of the statements.
+impl fmt::Debug for DigestCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DigestCache").finish_non_exhaustive()
+    }
 }
 
 /// A mask and its digest. The buffers are reused.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 struct Slot {
     mask: Vec<u8>,
     /// Empty for a statement that has no shape.
@@ -40,6 +45,10 @@ struct Slot {
 }
 
 impl Slot {
+    fn holds(&self, mask: &[u8]) -> bool {
+        self.kind.is_some() && self.mask == mask
+    }
+
     fn digest(&self) -> Digest<'_> {
         let shape = Shape { id: DigestId(self.id), text: &self.text };
         Digest {
@@ -71,7 +80,7 @@ impl DigestCache {
             normalizer: Normalizer::new(),
             hasher: foldhash::fast::RandomState::default(),
             mask: Vec::with_capacity(MAX_HELD),
-            slots: vec![Slot::default(); SLOTS],
+            sets: vec![Default::default(); SETS],
         }
     }
 
@@ -81,26 +90,21 @@ impl DigestCache {
             return self.normalizer.digest(sql, complete, escapes);
         }
         let hash = self.hasher.hash_one(self.mask.as_slice()) as usize;
-        let set = hash % (SLOTS / WAYS) * WAYS;
-        let Some(ways) = self.slots.get_mut(set..set + WAYS) else {
+        let Some([recent, other]) = self.sets.get_mut(hash % SETS) else {
             return self.normalizer.digest(sql, complete, escapes);
         };
-        if let Some(way) = ways.iter().position(|slot| slot.kind.is_some() && slot.mask == self.mask) {
-            ways.swap(0, way);
-        } else {
+        if recent.holds(&self.mask) {
+            return recent.digest();
+        }
+        if !other.holds(&self.mask) {
             let digest = self.normalizer.digest(sql, complete, escapes);
             if digest.shape.is_some_and(|shape| shape.text.len() > MAX_HELD) {
-                return self.normalizer.digest(sql, complete, escapes);
+                return digest;
             }
-            ways.rotate_right(1);
-            if let Some(slot) = ways.first_mut() {
-                slot.fill(&self.mask, &digest);
-            }
+            other.fill(&self.mask, &digest);
         }
-        match self.slots.get(set) {
-            Some(slot) => slot.digest(),
-            None => self.normalizer.digest(sql, complete, escapes),
-        }
+        std::mem::swap(recent, other);
+        recent.digest()
     }
 }
 
@@ -120,21 +124,31 @@ fn write_mask(sql: &[u8], escapes: Escapes, mask: &mut Vec<u8>) -> bool {
         return false;
     }
     let mut lexer = Lexer::new(sql, true, escapes);
-    while let Some(token) = lexer.next() {
-        match token.kind {
-            Kind::End => return true,
-            Kind::Literal => mask.push(LITERAL),
-            Kind::Number if token.bytes.starts_with(b".") => mask.push(FRACTION),
-            Kind::Number => mask.push(NUMBER),
-            Kind::Comment if is_plain(token.bytes) => mask.push(COMMENT),
-            _ if mask.len() + token.bytes.len() > MAX_HELD => return false,
-            _ => mask.extend_from_slice(token.bytes),
-        }
-        if mask.len() >= MAX_HELD {
+    // What stands between two marks is copied at once.
+    let mut copied = 0;
+    loop {
+        lexer.skip_code();
+        let Some(token) = lexer.next() else { return false };
+        let mark = match token.kind {
+            Kind::Literal => LITERAL,
+            Kind::Number if token.bytes.starts_with(b".") => FRACTION,
+            Kind::Number => NUMBER,
+            Kind::Comment if is_plain(token.bytes) => COMMENT,
+            Kind::End => 0,
+            _ => continue,
+        };
+        let end = sql.len() - lexer.remaining();
+        let between = sql.get(copied..end - token.bytes.len()).unwrap_or_default();
+        if mask.len() + between.len() >= MAX_HELD {
             return false;
         }
+        mask.extend_from_slice(between);
+        if token.kind == Kind::End {
+            return true;
+        }
+        mask.push(mark);
+        copied = end;
     }
-    false
 }
 
 /// Whether no digest depends on what is in `comment`. The opening and the closing mark of an executed comment are
@@ -191,13 +205,13 @@ mod tests {
     #[test]
     fn what_is_held_is_bounded_and_has_no_literals() {
         let mut cache = DigestCache::new();
-        for number in 0..100_000 {
+        for number in 0..20_000 {
             let column = format!("c{}", "x".repeat(number % 2000));
             let sql = format!("select {column}, {column}_{} from t where a='canary'", number % 7);
             cache.digest(sql.as_bytes(), true, Escapes::Backslash);
         }
-        assert_eq!(cache.slots.len(), SLOTS);
-        for slot in &cache.slots {
+        assert_eq!(cache.sets.len(), SETS);
+        for slot in cache.sets.iter().flatten() {
             assert!(slot.mask.len() <= MAX_HELD && slot.text.len() <= MAX_HELD);
             assert!(!slot.mask.windows(6).any(|window| window == b"canary"));
         }
@@ -207,7 +221,7 @@ mod tests {
     fn a_shape_that_was_pushed_out_has_its_digest_again() {
         let (mut cache, mut normalizer) = (DigestCache::new(), Normalizer::new());
         for round in 0..3 {
-            for number in 0..3 * SLOTS {
+            for number in 0..6 * SETS {
                 let sql = format!(
                     "select {round} from {}",
                     "abcdefg".repeat(number % 40 + 1) + &"h".repeat(number / 40)

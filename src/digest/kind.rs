@@ -1,6 +1,9 @@
 //! The kind of a statement, from its first keyword.
 
-use super::lexer::{Escapes, Kind, Lexer, is_space};
+use super::{
+    classes::is_space,
+    lexer::{Escapes, Kind, Lexer},
+};
 
 macro_rules! statements {
     ($($(#[$attr:meta])* $variant:ident $label:literal,)*) => {

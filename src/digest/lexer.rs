@@ -4,6 +4,10 @@
 //! decide that (an unterminated quote, a cut token, bytes that mean different things in different character
 //! sets) the lexer stops with [`None`] instead of guessing. Each byte is looked at a bounded number of times.
 
+use memchr::{memchr, memchr2, memmem};
+
+use super::classes::{DIGIT, LETTER, PLAIN_SYMBOL, SPACE, WORD, count, is, is_space, is_word};
+
 /// What a [`Token`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -59,7 +63,7 @@ pub enum Escapes {
 }
 
 /// Cuts a statement into tokens; see the module.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Lexer<'a> {
     sql: &'a [u8],
     rest: &'a [u8],
@@ -90,6 +94,38 @@ impl<'a> Lexer<'a> {
         Some(Token { kind, bytes })
     }
 
+    /// Steps over words, white space and symbols, up to a token that may be something else (or just as well may
+    /// not). Much faster than [`Self::next`], and what most of a statement is made of.
+    pub(super) fn skip_code(&mut self) {
+        let mut rest = self.rest;
+        while let Some((&first, behind)) = rest.split_first() {
+            let length = if is(first, LETTER) {
+                let length = 1 + count(behind, LETTER | DIGIT);
+                match rest.get(length) {
+                    // A prefix of a literal, or more of the word.
+                    Some(&next) if next == b'\'' || is(next, WORD) => break,
+                    _ => length,
+                }
+            } else if is(first, SPACE) {
+                1 + count(behind, SPACE)
+            } else if is(first, PLAIN_SYMBOL)
+                || (first == b'*' && !self.executed)
+                || (first == b'.' && !behind.first().is_some_and(|&next| is(next, DIGIT)))
+            {
+                1
+            } else {
+                break;
+            };
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        self.rest = rest;
+    }
+
+    /// How many bytes stand behind the last token.
+    pub(super) fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The byte behind the last token, if there is one.
     pub(super) fn following(&self) -> Option<u8> {
         self.rest.first().copied()
@@ -106,7 +142,7 @@ impl<'a> Lexer<'a> {
         let rest = self.rest;
         let second = rest.get(1).copied();
         match first {
-            b' ' | b'\t'..=b'\r' => Some((Kind::Space, count(rest, is_space))),
+            b' ' | b'\t'..=b'\r' => Some((Kind::Space, count(rest, SPACE))),
             b'$' if self.preceding() != Some(b'?') => self.dollar(),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | 0x80.. => self.word(first),
             b'0'..=b'9' => Some((Kind::Number, number(rest))),
@@ -149,20 +185,20 @@ impl<'a> Lexer<'a> {
                 return Some((Kind::Comment, mark + digits));
             }
         }
-        let end = self.rest.get(2..)?.windows(2).position(|pair| pair == b"*/")?;
+        let end = memmem::find(self.rest.get(2..)?, b"*/")?;
         Some((Kind::Comment, end + 4))
     }
 
     /// An unquoted identifier, or a literal that begins with its prefix or introducer.
     fn word(&self, first: u8) -> Option<(Kind, usize)> {
-        let length = count(self.rest, is_word);
+        let length = count(self.rest, WORD);
         let (word, behind) = self.rest.split_at_checked(length)?;
         match (word, behind.first()) {
             ([b'n' | b'N' | b'x' | b'X' | b'b' | b'B'], Some(b'\'')) => {
                 return Some((Kind::Literal, length + self.string(behind)?));
             }
             _ if first == b'_' && is_character_set(word.get(1..)?) => {
-                let space = count(behind, is_space);
+                let space = count(behind, SPACE);
                 if let Some(literal) = self.introduced(behind.get(space..)?) {
                     return Some((Kind::Literal, length + space + literal?));
                 }
@@ -189,7 +225,7 @@ impl<'a> Lexer<'a> {
     fn string(&self, text: &[u8]) -> Option<usize> {
         let (&quote, mut rest) = text.split_first()?;
         loop {
-            let at = rest.iter().position(|&byte| byte == quote || byte == b'\\')?;
+            let at = memchr2(quote, b'\\', rest)?;
             let (before, from) = rest.split_at_checked(at)?;
             rest = match *from {
                 [b'\\', escaped, ..] if self.escapes == Escapes::Unknown && escaped == quote => return None,
@@ -212,7 +248,7 @@ impl<'a> Lexer<'a> {
     fn quoted(&self) -> Option<(Kind, usize)> {
         let mut length = 1;
         loop {
-            length += self.rest.get(length..)?.iter().position(|&byte| byte == b'`')? + 1;
+            length += memchr(b'`', self.rest.get(length..)?)? + 1;
             if self.rest.get(length) != Some(&b'`') {
                 break;
             }
@@ -228,52 +264,43 @@ impl<'a> Lexer<'a> {
     ///
     /// [MySQL manual, 11.2.4]: https://dev.mysql.com/doc/refman/8.4/en/identifiers.html
     fn dollar(&self) -> Option<(Kind, usize)> {
-        let tag = 1 + count(self.rest.get(1..)?, |byte| is_word(byte) && byte != b'$');
-        if self.rest.get(tag) != Some(&b'$') {
+        let tag = self.rest.get(1..)?.iter().position(|&byte| byte == b'$' || !is_word(byte));
+        let Some((mark, behind)) = tag.and_then(|tag| self.rest.split_at_checked(tag + 2)) else {
+            return self.word(b'$');
+        };
+        if !mark.ends_with(b"$") {
             return self.word(b'$');
         }
-        let (mark, behind) = self.rest.split_at_checked(tag + 1)?;
-        let text = behind.get(..find(behind, mark)?)?;
+        let text = behind.get(..memmem::find(behind, mark)?)?;
         let ambiguous = text.iter().any(|byte| b"'\"`#\\-/".contains(byte));
         (!ambiguous).then_some((Kind::Literal, mark.len() * 2 + text.len()))
     }
 }
 
-/// How many bytes at the beginning of `text` are `of` the wanted kind.
-fn count(text: &[u8], of: impl Fn(u8) -> bool) -> usize {
-    text.iter().position(|&byte| !of(byte)).unwrap_or(text.len())
-}
-
-/// Where `mark`, which begins and ends in `$` and has none between, is found first: linear, as two candidates
-/// overlap in one byte at most.
-fn find(text: &[u8], mark: &[u8]) -> Option<usize> {
-    text.windows(mark.len()).position(|window| window == mark)
-}
-
 /// To the end of the line, without it.
 fn line(text: &[u8]) -> usize {
-    count(text, |byte| byte != b'\n')
+    memchr(b'\n', text).unwrap_or(text.len())
 }
 
 /// The length of a number: digits, a fraction and an exponent, with whatever word is attached to them, so that
 /// no part of a malformed number is left over as a word.
 fn number(text: &[u8]) -> usize {
-    let digits = count(text, |byte| byte.is_ascii_digit());
+    let digits = count(text, DIGIT);
     let mut length = digits;
     if text.get(length) == Some(&b'.') {
         length += 1;
-        length += count(text.get(length..).unwrap_or_default(), |byte| byte.is_ascii_digit());
+        length += count(text.get(length..).unwrap_or_default(), DIGIT);
     }
     match text.get(length..) {
         Some([b'e' | b'E', b'+' | b'-', digit, ..]) if digit.is_ascii_digit() => length += 2,
         _ => {}
     }
-    length + count(text.get(length..).unwrap_or_default(), is_word)
+    length + count(text.get(length..).unwrap_or_default(), WORD)
 }
 
 /// The five or six digits of a version behind `/*!` (0 if there are none), and how many they are.
 fn version(text: &[u8]) -> (u32, usize) {
-    let digits = count(text.get(..6).unwrap_or(text), |byte| byte.is_ascii_digit());
+    let digits = count(text.get(..6).unwrap_or(text), DIGIT);
     match text.get(..digits) {
         Some(version) if digits >= 5 => {
             (version.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')), digits)
@@ -295,16 +322,6 @@ fn ends_in_utf8(text: &[u8]) -> bool {
             std::str::from_utf8(last).is_ok_and(|character| character.chars().count() == 1)
         })
     })
-}
-
-/// Characters of an unquoted identifier (MySQL manual, 11.2): those above ASCII, too.
-pub(super) fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
-}
-
-/// White space to MySQL's lexer: unlike [`u8::is_ascii_whitespace`], with vertical tab.
-pub(super) fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 /// Names that make `_name` an introducer: `SHOW CHARACTER SET` of MySQL 8.4 and MariaDB 11.
@@ -357,160 +374,4 @@ fn is_character_set(name: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The kinds of the tokens of `sql`, one letter each, white space left out; `!` where the lexer stops.
-    fn kinds(sql: &[u8], escapes: Escapes) -> String {
-        let mut lexer = Lexer::new(sql, true, escapes);
-        let mut letters = String::new();
-        loop {
-            letters.push(match lexer.next().map(|token| token.kind) {
-                None => return letters + "!",
-                Some(Kind::End) => return letters,
-                Some(Kind::Space) => continue,
-                Some(Kind::Comment) => 'c',
-                Some(Kind::Word) => 'w',
-                Some(Kind::Quoted) => 'q',
-                Some(Kind::Literal) => 'L',
-                Some(Kind::Number) => '1',
-                Some(Kind::Placeholder) => '?',
-                Some(Kind::Symbol) => '.',
-            });
-        }
-    }
-
-    #[test]
-    fn every_literal_form_is_one_token() {
-        let table: &[&[u8]] = &[
-            b"'a'",
-            b"''",
-            b"'it''s'",
-            b"'it\\'s'",
-            b"'a\\\\'",
-            b"'a\"b`c'",
-            b"\"a\"",
-            b"\"a\"\"b\"",
-            b"\"it's\"",
-            b"'a -- b'",
-            b"'a /* b'",
-            b"'a # b'",
-            b"'a\nb'",
-            b"'\xc3\xa9'",
-            b"'\xe9'",
-            b"'\xc3\xa9\\''",
-            b"'\0'",
-            b"N'a'",
-            b"n'a'",
-            b"X'4D'",
-            b"x'4D'",
-            b"B'01'",
-            b"b'01'",
-            b"_utf8'a'",
-            b"_UTF8MB4 'a'",
-            b"_latin1\n\"a\"",
-            b"_binary X'41'",
-            b"_utf8 b'01'",
-            b"_binary 0x41",
-            b"$$a$$",
-            b"$x$a b$x$",
-            b"$$$$",
-            b"\\N",
-        ];
-        for &sql in table {
-            assert_eq!(kinds(sql, Escapes::Backslash), "L", "{}", sql.escape_ascii());
-        }
-        let numbers: &[&[u8]] = &[
-            b"1", b"123", b"1.5", b".5", b"1.", b"1e5", b"1E5", b"1e+5", b"1.5E-3", b".5e9", b"0xAF",
-            b"0xaf", b"0b01", b"1abc", b"0xZZ", b"0XAF", b"1e5x",
-        ];
-        for &sql in numbers {
-            assert_eq!(kinds(sql, Escapes::Backslash), "1", "{}", sql.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn words_symbols_and_comments_are_told_apart() {
-        let table: &[(&[u8], &str)] = &[
-            (b"select a.b from `a``b` where c>=?", "ww.wwqww..?"),
-            (b"a$b _x $c \xc3\xa9t\xc3\xa9", "wwww"),
-            (b"_utf8 a", "ww"),
-            (b"_nosuch'a'", "wL"),
-            (b"n x b \"a\"", "wwwL"),
-            (b"a--1", "w..1"),
-            (b"a-- 1\nb", "wcw"),
-            (b"a--", "wc"),
-            (b"a#b\nc", "wcw"),
-            (b"a/*b*/c", "wcw"),
-            (b"a/**/c", "wcw"),
-            (b"/*!50000 a */ b", "cwcw"),
-            (b"/*!a*/", "cwc"),
-            (b"/*M!100000a*/", "cwc"),
-            (b"/*!99999 'a */ b", "cw"),
-            (b"2*/* c */3", "1.c1"),
-            (b"@a @@b @'c'", ".w..w.L"),
-            (b"$a$b", "!"),
-        ];
-        for &(sql, expected) in table {
-            assert_eq!(kinds(sql, Escapes::Backslash), expected, "{}", sql.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn what_is_not_certain_stops_the_lexer() {
-        let table: &[&[u8]] = &[
-            b"'a",
-            b"\"a",
-            b"`a",
-            b"'a\\'",
-            b"'a\\",
-            b"x'4",
-            b"_utf8'a",
-            b"$$a",
-            b"$a$b$",
-            b"$$ ' $$",
-            b"/* a",
-            b"/*/",
-            b"/*! a",
-            b"/*! a /*! b */",
-            b"\\",
-            b"\\'",
-            b"\0",
-            b"\x7f",
-            b"\xff",
-            b"\xc3",
-            b"a\xff",
-            b"`\xff`",
-            b"`\0`",
-            b"'\xbf\\' a'",
-        ];
-        for &sql in table {
-            assert!(kinds(sql, Escapes::Backslash).ends_with('!'), "{}", sql.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn without_backslash_escapes_only_a_quote_ends_a_string() {
-        assert_eq!(kinds(b"'C:\\', 'y'", Escapes::QuoteOnly), "L.L");
-        assert_eq!(kinds(b"'C:\\', 'y'", Escapes::Backslash), "Lw!");
-        assert_eq!(kinds(b"'a''b\\\\'", Escapes::QuoteOnly), "L");
-    }
-
-    #[test]
-    fn a_string_whose_end_depends_on_an_unknown_mode_is_not_certain() {
-        assert_eq!(kinds(b"'a\\\\', 'b\\n'", Escapes::Unknown), "L.L");
-        assert_eq!(kinds(b"'it\\'s'", Escapes::Unknown), "!");
-        assert_eq!(kinds(b"\"it\\'s\"", Escapes::Unknown), "L");
-    }
-
-    #[test]
-    fn a_token_that_may_go_on_where_the_statement_was_cut_is_none() {
-        for sql in ["a", "'a'", "1", "`a`", " ", "?", "/* a */", "-", ","] {
-            let mut lexer = Lexer::new(sql.as_bytes(), false, Escapes::Backslash);
-            assert_eq!(lexer.next(), None, "{sql}");
-        }
-        let mut lexer = Lexer::new(b"a,", false, Escapes::Backslash);
-        assert!(lexer.next().is_some_and(|token| token.is_word(b"A")));
-        assert_eq!(lexer.next(), None);
-    }
-}
+mod tests;

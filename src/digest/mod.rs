@@ -2,7 +2,8 @@
 //!
 //! The bytes come from the network and hold other people's data: nothing here panics, allocates more than a
 //! stated bound, or lets a literal through. [`statement_kind`] needs the first keyword only; a [`Normalizer`]
-//! reads the whole statement. Where the bytes leave in doubt what is a literal there is no text and no id.
+//! reads the whole statement; a [`DigestCache`] need not where it has met the shape before. Where the bytes leave
+//! in doubt what is a literal there is no text and no id.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -11,6 +12,7 @@
 )]
 
 mod cache;
+mod classes;
 mod id;
 mod kind;
 mod lexer;

@@ -2,6 +2,8 @@
 //!
 //! Each takes the text with single spaces and lower-case letters and tells whether it changed it.
 
+use memchr::memmem;
+
 /// Units of work a rule may spend for each byte of a text: enough for hundreds of unions, and linear.
 const WORK_PER_BYTE: usize = 64;
 
@@ -62,7 +64,7 @@ fn repeats<'u>(text: &[u8], first: &[u8], mut end: usize, mut union: &'u [u8]) -
 fn find_union(text: &[u8], from: usize) -> Option<(usize, &'static [u8])> {
     let mut at = from;
     loop {
-        at += find(text.get(at..)?, DISTINCT)?;
+        at += memmem::find(text.get(at..)?, DISTINCT)?;
         if let Some(union) = union_at(text.get(at..)?) {
             return Some((at, union));
         }
@@ -128,17 +130,13 @@ const ASC: &[u8] = b" asc";
 fn find_word(text: &[u8], from: usize, words: &[u8]) -> Option<usize> {
     let mut at = from;
     loop {
-        at += find(text.get(at..)?, words)?;
+        at += memmem::find(text.get(at..)?, words)?;
         let before = at.checked_sub(1).and_then(|before| text.get(before));
         if !before.copied().is_some_and(is_word) {
             return Some(at);
         }
         at += 1;
     }
-}
-
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part)
 }
 
 /// Perl's `\w` of bytes.

@@ -41,7 +41,6 @@ enum List {
 }
 
 /// A bounded buffer and what is known of its end.
-#[derive(Debug)]
 pub(super) struct Text {
     bytes: Vec<u8>,
     run: Run,
@@ -172,7 +171,7 @@ impl Text {
     }
 
     fn put(&mut self, byte: u8) {
-        if super::lexer::is_space(byte) {
+        if super::classes::is_space(byte) {
             if !matches!(self.bytes.last(), None | Some(b' ')) {
                 self.end_word();
                 self.push(b' ');
@@ -236,5 +235,63 @@ impl Text {
                 List::Outside
             }
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl Fn(&mut Text)) -> String {
+        let mut text = Text::new();
+        write(&mut text);
+        text.finish().unwrap();
+        String::from_utf8(text.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn digits_signs_case_white_space_null_and_lists_follow_pt_query_digest() {
+        let table = [
+            ("SELECT  A\n\tFROM t ; ", "select a from t"),
+            ("sbtest12", "sbtest?"),
+            ("utf8mb4", "utf?m?"),
+            ("idx1 xb1 XB1 a.1", "id? x? xb? a?"),
+            ("k=k+1", "k=k?"),
+            ("k + c", "k ? c"),
+            ("k+cab9z", "k?z"),
+            ("is NULL, nulls", "is ?, nulls"),
+            ("in (1, 2,null) and", "in(?+) and"),
+            ("values (1),(2) , (3) on", "values(?+) on"),
+            ("in (1, a) in (2)", "in (?, a) in(?+)"),
+            ("xin (1)", "xin (?)"),
+        ];
+        for (code, expected) in table {
+            assert_eq!(written(|text| text.code(code.as_bytes())), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_ends_a_number_that_a_sign_began_and_takes_nothing_along() {
+        let write = |text: &mut Text| {
+            text.code(b"b=a-");
+            text.placeholder();
+            text.code(b"-1, x");
+            text.placeholder();
+            text.code(b"a ");
+            text.value();
+            text.placeholder();
+        };
+        assert_eq!(written(write), "b=a?, x?a ??");
+    }
+
+    #[test]
+    fn a_full_buffer_is_overlong_unless_a_list_that_collapses_filled_it() {
+        let mut text = Text::new();
+        text.code(b"a in (");
+        (0..MAX_TEXT).for_each(|_| text.code(b"1,"));
+        text.code(b"2) b");
+        assert_eq!((text.finish(), text.as_bytes()), (Some(false), b"a in(?+) b".as_slice()));
+        (0..MAX_TEXT).for_each(|_| text.code(b"a"));
+        assert_eq!((text.finish(), text.as_bytes().len()), (None, MAX_TEXT));
     }
 }
