@@ -1,11 +1,15 @@
-//! Time per statement: the kind alone, the digest of a shape never seen, the digest of a repeated shape.
+//! Time per statement: the kind alone, the digest of a shape never seen, the digest of a repeated shape; and of an
+//! event in the heavy hitters.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dbwire_exporter::digest::{DigestCache, Escapes, Normalizer, statement_kind};
+use dbwire_exporter::{
+    digest::{DigestCache, Escapes, Normalizer, statement_kind},
+    stats::top::Top,
+};
 
 /// sysbench's oltp_read_write, and two longer statements.
 const STATEMENTS: &[(&str, &str)] = &[
@@ -56,5 +60,29 @@ fn digests(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, digests);
+/// An event of a key that is shown, and of one that was never seen.
+fn top(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("top");
+    group.throughput(Throughput::Elements(1));
+    let mut top: Top<u64, u64, ()> = Top::new(100);
+    (0..100).for_each(|key| *top.add(key, 1000, || ()) += 1);
+    top.select();
+    let mut key = 0;
+    group.bench_function("add/shown", |bencher| {
+        bencher.iter(|| {
+            key = (key + 1) % 100;
+            *top.add(black_box(key), 1000, || ()) += 1;
+        });
+    });
+    let mut key = 100;
+    group.bench_function("add/new", |bencher| {
+        bencher.iter(|| {
+            key += 1;
+            *top.add(black_box(key), 1000, || ()) += 1;
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, digests, top);
 criterion_main!(benches);
