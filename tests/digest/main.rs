@@ -11,6 +11,8 @@ mod canary;
 mod oracle;
 mod properties;
 mod statements;
+#[path = "../support/mod.rs"]
+mod support;
 mod table;
 
 use dbwire_exporter::digest::{Escapes, Normalizer};

@@ -2,13 +2,15 @@
 
 use std::{
     io::Write,
-    path::Path,
     process::{Command, Stdio},
 };
 
 use dbwire_exporter::digest::DigestId;
 
-use crate::statements::{DIFFERENT, SAME, TRUTH};
+use crate::{
+    statements::{DIFFERENT, SAME, TRUTH},
+    support::skip,
+};
 
 /// Loads a tool without running it and answers each statement with its fingerprint and query id.
 const ASK: &str = r#"
@@ -23,12 +25,8 @@ const ASK: &str = r#"
     }
 "#;
 
-/// `(text, id)` of each statement; `None` where the tool is not installed.
-fn ask(tool: &str, statements: &[&str]) -> Option<Vec<(String, String)>> {
-    if !Path::new(tool).exists() {
-        eprintln!("skipped: {tool} is not installed (Debian: percona-toolkit)");
-        return None;
-    }
+/// `(text, id)` of each statement.
+fn ask(tool: &str, statements: &[&str]) -> Vec<(String, String)> {
     let mut child = Command::new("perl")
         .args(["-e", ASK, tool])
         .stdin(Stdio::piped())
@@ -46,14 +44,16 @@ fn ask(tool: &str, statements: &[&str]) -> Option<Vec<(String, String)>> {
     let fields: Vec<&str> = answers.split_terminator('\0').collect();
     let pairs: Vec<_> = fields.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect();
     assert_eq!(pairs.len(), statements.len());
-    Some(pairs)
+    pairs
 }
 
-/// Checks `tool` against `(statement, expected text)`.
-fn agrees(tool: &str, rows: &[(&str, &str)]) {
+/// Checks the tool against `(statement, expected text)`.
+fn agrees(test: &str, tool: &str, rows: &[(&str, &str)]) {
+    if !skip::programs(test, &[tool]) {
+        return;
+    }
     let statements: Vec<&str> = rows.iter().map(|row| row.0).collect();
-    let Some(answers) = ask(tool, &statements) else { return };
-    for (&(sql, expected), (text, id)) in rows.iter().zip(answers) {
+    for (&(sql, expected), (text, id)) in rows.iter().zip(ask(tool, &statements)) {
         assert_eq!(text, expected, "{tool}: {sql}");
         assert_eq!(id, DigestId::of(expected.as_bytes()).to_string(), "{tool}: {sql}");
     }
@@ -68,10 +68,11 @@ fn pt_query_digest_gives_the_same_texts_and_ids_but_for_the_listed_differences()
             rows.push((sql, theirs));
         }
     }
-    agrees("/usr/bin/pt-query-digest", &rows);
+    let test = "pt_query_digest_gives_the_same_texts_and_ids_but_for_the_listed_differences";
+    agrees(test, "/usr/bin/pt-query-digest", &rows);
 }
 
 #[test]
 fn pt_fingerprint_gives_the_same_texts_and_ids() {
-    agrees("/usr/bin/pt-fingerprint", SAME);
+    agrees("pt_fingerprint_gives_the_same_texts_and_ids", "/usr/bin/pt-fingerprint", SAME);
 }
