@@ -9,7 +9,10 @@
 //! * white space is one space, letters are lower case, `null` is `?`;
 //! * lists of nothing but `?` behind `in`, `value` and `values` become `(?+)`, however many there are.
 
-use super::repeats;
+use super::{
+    classes::{is_space, is_word},
+    repeats,
+};
 
 /// The longest text; one that is longer has no digest.
 pub(super) const MAX_TEXT: usize = 16 * 1024;
@@ -94,9 +97,9 @@ impl Text {
         self.run = Run::None;
     }
 
-    /// A number, whatever its digits. It may be a name: the point that one of these begins with belongs to it.
+    /// A number, whatever its digits. The point that it begins with belongs to a name before it, if there is one.
     pub(super) fn number(&mut self, bytes: &[u8]) {
-        if bytes.starts_with(b".") {
+        if bytes.starts_with(b".") && (is_word(self.last) || self.last == b'`') {
             self.code_byte(b'.');
         }
         self.code_byte(b'0');
@@ -171,7 +174,7 @@ impl Text {
     }
 
     fn put(&mut self, byte: u8) {
-        if super::classes::is_space(byte) {
+        if is_space(byte) {
             if !matches!(self.bytes.last(), None | Some(b' ')) {
                 self.end_word();
                 self.push(b' ');

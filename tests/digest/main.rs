@@ -8,6 +8,7 @@
 )]
 
 mod canary;
+mod grammar;
 mod oracle;
 mod properties;
 mod statements;

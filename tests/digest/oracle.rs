@@ -8,8 +8,10 @@ use std::{
 use dbwire_exporter::digest::DigestId;
 
 use crate::{
+    grammar::{Random, statement},
     statements::{DIFFERENT, SAME, TRUTH},
     support::skip,
+    text,
 };
 
 /// Loads a tool without running it and answers each statement with its fingerprint and query id.
@@ -69,6 +71,23 @@ fn pt_query_digest_gives_the_same_texts_and_ids_but_for_the_listed_differences()
         }
     }
     let test = "pt_query_digest_gives_the_same_texts_and_ids_but_for_the_listed_differences";
+    agrees(test, "/usr/bin/pt-query-digest", &rows);
+}
+
+#[test]
+fn pt_query_digest_gives_the_same_texts_and_ids_for_random_statements() {
+    let mut random = Random(1);
+    let statements: Vec<String> = (0..5_000).map(|_| statement(&mut random)).collect();
+    let texts: Vec<String> = statements
+        .iter()
+        .map(|sql| text(sql.as_bytes()).unwrap_or_else(|| panic!("no text: {sql}")))
+        .collect();
+    for ours in &texts {
+        assert_eq!(text(ours.as_bytes()).as_ref(), Some(ours), "a text is its own text");
+    }
+    let rows: Vec<(&str, &str)> =
+        statements.iter().map(String::as_str).zip(texts.iter().map(String::as_str)).collect();
+    let test = "pt_query_digest_gives_the_same_texts_and_ids_for_random_statements";
     agrees(test, "/usr/bin/pt-query-digest", &rows);
 }
 

@@ -2,6 +2,8 @@
 
 /// `(statement, text)`: pt-query-digest and pt-fingerprint give the same text.
 pub(crate) const SAME: &[(&str, &str)] = &[
+    ("select a from t where b in (.5, 1) and t1.5=c", "select a from t where b in(?+) and t?=c"),
+    ("insert into t values (.5,1)", "insert into t values(?+)"),
     ("SELECT c FROM sbtest1 WHERE id=5", "select c from sbtest? where id=?"),
     (
         "SELECT c FROM sbtest12 WHERE id BETWEEN 5 AND 104 ORDER BY c",
