@@ -298,6 +298,13 @@ impl Session {
         if self.dialogue.phase == Phase::Greeting {
             return self.before_greeting(bytes);
         }
+        if matches!(self.dialogue.phase, Phase::Login(_))
+            && self.client.is_at_boundary()
+            && !LoginRequest::may_begin(bytes)
+        {
+            self.dialogue.phase = Phase::Ignored;
+            return;
+        }
         if self.dialogue.client_lost {
             if !resync::begins_request(bytes) {
                 self.recognise(at, bytes, observer);
