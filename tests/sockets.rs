@@ -8,6 +8,8 @@
 
 #[path = "support/scripted.rs"]
 mod scripted;
+#[path = "support/skip.rs"]
+mod skip;
 #[path = "support/unshare.rs"]
 mod unshare;
 #[path = "support/zoo.rs"]

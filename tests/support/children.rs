@@ -2,10 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    fs,
     io::ErrorKind,
     net::TcpListener,
-    os::unix::fs::MetadataExt,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
@@ -102,11 +100,6 @@ pub fn output(command: &mut Command) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap_or_else(|error| panic!("{shown}: {error}"))
-}
-
-/// Whether this process is root.
-pub fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|entry| entry.uid() == 0)
 }
 
 /// A TCP port that nothing listens on, outside the range that `connect` hands out.

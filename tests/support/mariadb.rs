@@ -14,7 +14,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    children::{Running, command, free_port, is_root, output, tied},
+    children::{Running, command, free_port, output, tied},
+    skip::is_root,
     wait,
 };
 
