@@ -158,7 +158,8 @@ impl MariaDb {
 
 fn install(folder: &Path) {
     let mut install = command("mariadb-install-db");
-    install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+    // --force: no question about a host name that cannot be looked up.
+    install.args(["--no-defaults", "--force", "--skip-test-db", "--auth-root-authentication-method=normal"]);
     if is_root() {
         install.arg("--user=root");
     }
