@@ -49,13 +49,13 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// When it has not within ten seconds.
+    /// When it has not within a minute.
     pub fn stop(&mut self) -> ExitStatus {
         if let Some(status) = self.ended() {
             return status;
         }
         terminate(self.id());
-        wait::until(Duration::from_secs(10), &format!("{} to stop", self.name), || self.ended())
+        wait::until(Duration::from_secs(60), &format!("{} to stop", self.name), || self.ended())
     }
 }
 
@@ -93,12 +93,8 @@ pub fn tied(program: impl AsRef<OsStr>) -> Command {
 pub fn output(command: &mut Command) -> String {
     let shown = format!("{command:?}");
     let output = command.output().unwrap_or_else(|error| panic!("{shown}: {error}"));
-    assert!(
-        output.status.success(),
-        "{shown}: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = [&output.stdout[..], &output.stderr].concat();
+    assert!(output.status.success(), "{shown}: {}\n{}", output.status, String::from_utf8_lossy(&said));
     String::from_utf8(output.stdout).unwrap_or_else(|error| panic!("{shown}: {error}"))
 }
 
