@@ -8,6 +8,8 @@
 
 #[path = "support/scripted.rs"]
 mod scripted;
+#[path = "support/seccomp.rs"]
+mod seccomp;
 #[path = "support/unshare.rs"]
 mod unshare;
 #[path = "support/zoo.rs"]
@@ -453,4 +455,82 @@ fn any_number_of_callers_cause_one_read() {
     });
     // The question which request the kernel takes, and dumps of the listeners and of the rest.
     assert_eq!(requests.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_seccomp_filter_that_refuses_netlink_makes_procfs_the_source() {
+    std::thread::spawn(|| {
+        seccomp::refuse_netlink(libc::EPERM as u16).unwrap();
+        let root = procfs(TCP_TABLE);
+        let handle = start(&config(SourceChoice::Auto, root.path())).unwrap();
+        let report = good(&handle);
+        let reading = report.snapshot.reading.as_ref().unwrap();
+        assert_eq!(fallbacks(&report), [("socket", 1)]);
+        assert_eq!((reading.source, reading.counts.states.get(State::Listen)), (Source::Procfs, 1));
+    })
+    .join()
+    .unwrap();
+}
+
+/// Run by the test below in a process of its own, for the limit is a process's.
+#[test]
+#[ignore = "not a test by itself"]
+fn without_descriptors_child() {
+    let root = procfs(TCP_TABLE);
+    let handle = start(&config(SourceChoice::Auto, root.path())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let null = fs::File::open("/dev/null").unwrap();
+    let mut taken = Vec::new();
+    let error = loop {
+        match null.try_clone() {
+            Ok(file) => taken.push(file),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+    let report = runtime.block_on(handle.reports(PATIENCE)).remove(0);
+    drop(taken);
+    assert!(report.success, "{report:?}");
+    let reading = report.snapshot.reading.as_ref().unwrap();
+    assert_eq!(fallbacks(&report), [("descriptors", 1)]);
+    assert_eq!((reading.source, reading.counts.states.get(State::Listen)), (Source::Procfs, 1));
+}
+
+#[test]
+fn without_a_descriptor_left_procfs_is_read_with_the_one_kept_for_it() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "without_descriptors_child", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[test]
+fn forty_scrapes_at_a_time_of_a_stuck_procfs_cause_one_read_and_all_end_in_time() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("net")).unwrap();
+    let table = root.path().join("net/tcp");
+    assert!(Command::new("mkfifo").arg(&table).status().unwrap().success());
+    let handle = start(&config(SourceChoice::Procfs, root.path())).unwrap();
+    // The read is stuck until somebody writes: every scrape ends by itself.
+    for _ in 0..5 {
+        std::thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| {
+                    let report = report_within(&handle, Duration::from_millis(5));
+                    assert!(!report.success && report.counts().is_none(), "{report:?}");
+                });
+            }
+        });
+    }
+    // Had there been a second read, it would wait at the FIFO for a second writer.
+    let writer = std::thread::spawn(move || fs::write(table, TCP_TABLE));
+    let report = good(&handle);
+    assert_eq!(report.counts().unwrap().states.get(State::Listen), 1);
+    writer.join().unwrap().unwrap();
+    // It took long, so the collector rests long, and says so.
+    assert!(report.cooldown > Duration::ZERO, "{report:?}");
+    let resting = report_within(&handle, Duration::ZERO);
+    assert_eq!(started(&resting), started(&report));
 }
