@@ -8,6 +8,7 @@ CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
 SIZES ?= 1000 50000
 SUSTAINED ?=
+LATENCY ?=
 # Flags for `make run`, e.g. make run ARGS='--mysql.sample-bits 2'
 ARGS ?=
 binary := target/release/dbwire_exporter
@@ -38,8 +39,8 @@ lint: setup-build ## Check the format and the lints, with and without the captur
 bench: setup-build ## Run the benchmarks
 	$(CARGO) bench --locked --benches
 
-bench-sockets: setup-build ## As root: what counting sockets costs, here and elsewhere (SIZES=…, SUSTAINED=seconds)
-	$(CARGO) bench --locked --bench sockets -- $(if $(SUSTAINED),--sustained $(SUSTAINED),$(SIZES))
+bench-sockets: setup-build ## As root: what counting sockets costs, here and elsewhere (SIZES=…, SUSTAINED=…, LATENCY=…)
+	$(CARGO) bench --locked --bench sockets -- $(if $(SUSTAINED),--sustained $(SUSTAINED),$(if $(LATENCY),--latency $(LATENCY),$(SIZES)))
 
 setup-build:
 	@tests/setup/packages.sh build

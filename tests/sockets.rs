@@ -18,10 +18,10 @@ mod zoo;
 use std::{
     fs,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::Command,
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -179,6 +179,60 @@ fn every_plan_counts_what_ss_counts() {
             }
             assert_eq!(counts_by_ss(), before, "the sockets were not at rest");
         }
+    });
+}
+
+/// Connects and closes without end; half of the connections leave a TIME_WAIT.
+fn churn(to: u16, stop: &AtomicBool) {
+    for n in (0..=u8::MAX).cycle() {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let stream = TcpStream::connect((Ipv4Addr::new(127, 0, 4, n % 200 + 1), to)).unwrap();
+        if n % 2 == 0 {
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn while_connections_come_and_go_the_plans_agree_within_what_changed_between_two_dumps() {
+    in_own_namespace("while_connections_come_and_go_the_plans_agree", || {
+        const CHURNERS: u64 = 2;
+        /// A connection that is made or closed is in other states for a moment, at both ends; and there may be one
+        /// more that the server has not yet accepted or closed.
+        const SLACK: u64 = 4 * CHURNERS;
+        let _zoo = Zoo::build(&Plan { established_v4: 500, half_closed: 50, ..Plan::default() }).unwrap();
+        let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let totals = start(&eager(Detail::Totals, SourceChoice::Netlink)).unwrap();
+        let full = start(&eager(Detail::Full, SourceChoice::Netlink)).unwrap();
+        // Verified at rest; under churn it may take a few tries.
+        good(&totals);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..CHURNERS {
+                scope.spawn(|| churn(port, &stop));
+            }
+            scope.spawn(|| listener.incoming().take_while(|_| !stop.load(Ordering::Relaxed)).count());
+            let states = |handle| good(handle).counts().unwrap().states;
+            for _ in 0..30 {
+                let (before, between, after) = (states(&full), states(&totals), states(&full));
+                for state in [State::Established, State::TimeWait, State::CloseWait, State::Listen] {
+                    let (a, b) = (before.get(state), after.get(state));
+                    let allowed = a.min(b).saturating_sub(SLACK)..=a.max(b) + SLACK;
+                    assert!(
+                        allowed.contains(&between.get(state)),
+                        "{}: {before:?} {between:?} {after:?}",
+                        state.label()
+                    );
+                }
+            }
+            assert!(good(&totals).counts().unwrap().plan.label().starts_with("counters"));
+            stop.store(true, Ordering::Relaxed);
+            // Wakes the one that accepts.
+            drop(TcpStream::connect(("127.0.0.1", port)));
+        });
     });
 }
 

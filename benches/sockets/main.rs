@@ -3,6 +3,7 @@
 //! ```text
 //! make bench-sockets SIZES="1000 50000 250000 1000000"     as root; 50000 takes a minute, 1000000 needs 6 GB
 //! make bench-sockets SUSTAINED=300                          50,000 sockets, a scrape a second for so many seconds
+//! make bench-sockets LATENCY=5                              50,000 sockets, what dumps do to others, in so many turns
 //! ```
 //!
 //! CPU time is that of the whole process for one scrape, in user space and in the kernel. The ruler is `dump.c`: a
@@ -16,6 +17,7 @@
 )]
 
 mod holder;
+mod latency;
 mod rivals;
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../tests/support/unshare.rs"]
@@ -60,6 +62,7 @@ fn main() -> Outcome {
             Ok(())
         }
         ["--sustained", seconds] => in_namespace(|| sustained(50_000, seconds.parse()?)),
+        ["--latency", turns] => in_namespace(|| disturbance(50_000, turns.parse()?)),
         [] => in_namespace(|| compare(1000)),
         ref sizes => {
             parsing();
@@ -78,9 +81,15 @@ fn in_namespace(body: impl FnOnce() -> Outcome) -> Outcome {
     body()
 }
 
-/// The exporter without its MySQL half, reading at every scrape.
+/// The exporter without its MySQL half.
 fn exporter(port: u16, flags: &[&str]) -> Result<Daemon, Box<dyn Error>> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_dbwire_exporter"));
+    exporter_by(Command::new(EXPORTER), port, flags)
+}
+
+const EXPORTER: &str = env!("CARGO_BIN_EXE_dbwire_exporter");
+
+/// The exporter, `command` being it, or what starts it.
+fn exporter_by(mut command: Command, port: u16, flags: &[&str]) -> Result<Daemon, Box<dyn Error>> {
     command.args(["--web.listen-address", &format!("127.0.0.1:{port}"), "--log.level", "error"]);
     if cfg!(feature = "capture") {
         command.arg("--no-collector.mysql");
@@ -216,6 +225,42 @@ fn sustained(sockets: usize, seconds: u32) -> Outcome {
     for ((detail, daemon), before) in daemons.iter().zip(before) {
         let share = (daemon.cpu_time()? - before).as_secs_f64() / elapsed;
         println!("| dbwire_exporter, {detail} | {:.2} % |", share * 100.0);
+    }
+    Ok(())
+}
+
+/// The 99th percentile of loopback round trips on one core while the other dumps without a pause.
+fn disturbance(sockets: usize, turns: usize) -> Outcome {
+    const QUIET: usize = 0;
+    const BUSY: usize = 1;
+    let _holders = holder::Holders::start(sockets)?;
+    let ruler = ruler_path();
+    rivals::compile_ruler(&ruler)?;
+    let mut daemons = Vec::new();
+    for (detail, port) in ["totals", "full"].into_iter().zip(9201..) {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &BUSY.to_string(), EXPORTER]);
+        daemons.push(exporter_by(command, port, &[&EAGER[..], &["--sockets.detail", detail]].concat())?);
+    }
+    latency::pin(QUIET)?;
+    let mut conversation = latency::PingPong::new()?;
+    let mut p99s = [const { Vec::new() }; 4];
+    for _ in 0..turns {
+        p99s[0].push(conversation.p99()?);
+        let dumping = latency::RulerLoop::start(&ruler, BUSY)?;
+        p99s[1].push(conversation.p99()?);
+        drop(dumping);
+        for (daemon, p99s) in daemons.iter_mut().zip(&mut p99s[2..]) {
+            p99s.push(latency::while_scraping(daemon, BUSY, || conversation.p99())?);
+        }
+    }
+    println!("\n| {sockets} sockets, the other core | p99 of a round trip, µs | best | worst |");
+    println!("|---|---:|---:|---:|");
+    let names = ["idle", "C dump", "dbwire_exporter, totals", "dbwire_exporter, full"];
+    for (name, mut p99s) in names.into_iter().zip(p99s) {
+        let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+        let middle = micros(median(&mut p99s));
+        println!("| {name} | {middle:.1} | {:.1} | {:.1} |", micros(p99s[0]), micros(p99s[turns - 1]));
     }
     Ok(())
 }
