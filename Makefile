@@ -24,7 +24,7 @@ build: setup-build ## Build the release binary
 
 test: setup-test ## Install what the tests need, run them all, name what was skipped
 	@mkdir -p target && rm -f $(DBWIRE_SKIPPED)
-	$(CARGO) test --locked
+	$(CARGO) test --locked --no-fail-fast
 	@if [ -s $(DBWIRE_SKIPPED) ]; then echo; echo "Not run here:"; sort -u $(DBWIRE_SKIPPED); fi
 
 lint: setup-build ## Check the format and the lints, with and without the capture half

@@ -22,6 +22,7 @@ pub mod event;
 pub mod handshake;
 pub mod packet;
 pub mod prepared;
+pub mod proxy;
 pub mod response;
 pub mod resync;
 pub mod session;

@@ -18,6 +18,7 @@ use super::{
     handshake::{Greeting, LoginRequest},
     packet::{Framer, Lost, Message},
     prepared::PreparedStatements,
+    proxy,
     response::{Response, Step, parse_error},
     resync,
     tls::{self, Tls},
@@ -69,6 +70,8 @@ pub struct Session {
     client: Framer,
     server: Framer,
     dialogue: Dialogue,
+    /// A header before the client's first packet.
+    proxy: Option<Box<proxy::Header>>,
     /// Once the connection is inside TLS, in which case nothing else of this is in use.
     tls: Option<Box<Tls>>,
     /// Once the login has agreed on compression.
@@ -141,6 +144,7 @@ impl Session {
                 prepared: PreparedStatements::default(),
                 quit: false,
             },
+            proxy: None,
             tls: None,
             compression: None,
         }
@@ -291,6 +295,16 @@ impl Session {
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
+        if self.dialogue.phase == Phase::Greeting {
+            return self.before_greeting(bytes);
+        }
+        if matches!(self.dialogue.phase, Phase::Login(_))
+            && self.client.is_at_boundary()
+            && !LoginRequest::may_begin(bytes)
+        {
+            self.dialogue.phase = Phase::Ignored;
+            return;
+        }
         if self.dialogue.client_lost {
             if !resync::begins_request(bytes) {
                 self.recognise(at, bytes, observer);
@@ -308,6 +322,14 @@ impl Session {
         if self.dialogue.phase == Phase::Tls {
             self.client.reset(bounds);
             self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
+        }
+    }
+
+    /// Only a proxy speaks before the server does.
+    fn before_greeting(&mut self, bytes: &[u8]) {
+        match self.proxy.get_or_insert_default().step(bytes) {
+            proxy::Step::More | proxy::Step::Behind([]) => {}
+            proxy::Step::Behind(_) | proxy::Step::Other => self.dialogue.phase = Phase::Ignored,
         }
     }
 
@@ -392,10 +414,8 @@ impl Dialogue {
             (Phase::Login(_) | Phase::Authentication, Direction::ToClient) => {
                 self.authentication(message, observer);
             }
-            // A client that speaks first does not speak MySQL.
-            (Phase::Greeting, Direction::ToServer) => self.phase = Phase::Ignored,
-            // Proofs.
-            (Phase::Authentication, Direction::ToServer) => {}
+            // Proofs; and what comes before the greeting is no packet.
+            (Phase::Authentication | Phase::Greeting, Direction::ToServer) => {}
             (Phase::Tls | Phase::Ignored, _) => {}
         }
     }

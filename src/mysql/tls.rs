@@ -24,6 +24,8 @@ const FINISHED: [u16; 2] = [4 + 32 + TLS_1_3_OVERHEAD, 4 + 48 + TLS_1_3_OVERHEAD
 const ALERT_1_3: u16 = 2 + TLS_1_3_OVERHEAD;
 /// Records before the client's Finished in TLS 1.3: a certificate and its proof.
 const MOST_BEFORE_FINISHED: u8 = 4;
+/// Exchanges of the longest beginning: a Finished answered by tickets, the login request, another method, a password.
+const MOST_OF_LOGIN: u8 = 4;
 /// Records of one segment that are looked at to tell TLS in mid-stream.
 const MOST_RECORDS: usize = 16;
 
@@ -169,6 +171,8 @@ enum Stage {
     },
     /// The login request and what follows until the server's OK.
     Login,
+    /// The beginning was not seen, so this many exchanges may still belong to it: they are not counted.
+    Unsure(u8),
     Requests,
 }
 
@@ -219,9 +223,9 @@ impl Tls {
         }
     }
 
-    /// A connection that was under way: only requests are to come.
+    /// A connection that was under way.
     pub fn mid_stream() -> Self {
-        Self { stage: Stage::Requests, told: true, ..Self::new() }
+        Self { stage: Stage::Unsure(MOST_OF_LOGIN), told: true, ..Self::new() }
     }
 
     /// The next bytes of a direction.
@@ -318,6 +322,11 @@ impl Tls {
             self.exchange = None;
             self.stage = Stage::Requests;
         }
+        if let Stage::Unsure(left) = self.stage
+            && self.exchange.take().is_some()
+        {
+            self.stage = if left > 1 { Stage::Unsure(left - 1) } else { Stage::Requests };
+        }
         self.answered(observer);
         self.exchange = Some(Exchange { requested_at: record.at, answer: None });
     }
@@ -367,7 +376,9 @@ impl Tls {
     /// Records are lost: what is under way cannot be timed.
     fn lose(&mut self, observer: &mut impl Observer) {
         self.exchange = None;
-        self.stage = Stage::Requests;
+        if self.stage != Stage::Requests {
+            self.stage = Stage::Unsure(MOST_OF_LOGIN);
+        }
         observer.event(&Event::Desync);
     }
 

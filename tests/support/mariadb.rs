@@ -41,7 +41,7 @@ pub struct Options {
     pub tls: bool,
     /// Run it inside this network namespace.
     pub namespace: Option<String>,
-    /// Further options for the server, e.g. `--general-log`.
+    /// Further options for the server.
     pub arguments: Vec<String>,
 }
 
@@ -161,7 +161,8 @@ fn install(folder: &Path) {
     if is_root() {
         install.arg("--user=root");
     }
-    install.arg("--innodb-log-file-size=8M");
+    // Two installations at a time would meet in a common folder for temporary tables.
+    install.arg("--innodb-log-file-size=8M").arg(format!("--tmpdir={}", folder.display()));
     output(install.arg(format!("--datadir={}", folder.join("data").display())));
 }
 
@@ -178,7 +179,6 @@ fn arguments(folder: &Path, port: u16, options: &Options) -> Vec<String> {
         "--max-allowed-packet=64M",
         "--max-connections=500",
         "--local-infile=1",
-        "--character-set-server=utf8mb4",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -192,7 +192,7 @@ fn arguments(folder: &Path, port: u16, options: &Options) -> Vec<String> {
         arguments.push("--user=root".to_owned());
     }
     if options.general_log {
-        arguments.extend(["--log-output=TABLE", "--general-log"].map(str::to_owned));
+        arguments.extend(["--log-output=TABLE", "--general-log=ON"].map(str::to_owned));
     }
     if options.tls {
         make_certificate(folder);

@@ -21,7 +21,8 @@ pub(crate) fn in_own_namespace(test: &str, body: impl FnOnce() + Send + 'static)
     }
 }
 
-fn enter_new() -> io::Result<()> {
+/// Moves the calling thread to a new network namespace with `lo` up.
+pub(crate) fn enter_new() -> io::Result<()> {
     // SAFETY: takes flags only; it affects the calling thread alone.
     if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
         return Err(io::Error::last_os_error());
@@ -43,6 +44,12 @@ fn loopback_up() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Of the calling thread, as in `/proc/self/task`.
+pub(crate) fn thread_id() -> libc::pid_t {
+    // SAFETY: gettid has no preconditions and cannot fail.
+    unsafe { libc::gettid() }
 }
 
 /// Lets this process hold as many files as it may.
