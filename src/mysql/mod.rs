@@ -27,3 +27,6 @@ pub mod response;
 pub mod resync;
 pub mod session;
 pub mod tls;
+
+#[cfg(test)]
+mod tests;

@@ -92,6 +92,11 @@ impl Framer {
         !self.begun && self.header_length == 0
     }
 
+    /// Payload bytes that the message under way has at least, as its headers say; 0 where none is known.
+    pub fn announced(&self) -> u64 {
+        if self.begun { self.length + u64::from(self.remaining) } else { 0 }
+    }
+
     /// Forgets a message under way: the next byte begins one.
     pub fn reset(&mut self, bounds: &Bounds) {
         self.drop_head(bounds);
@@ -255,3 +260,6 @@ impl Framer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

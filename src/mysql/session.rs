@@ -245,6 +245,19 @@ impl Session {
             Direction::ToServer => self.client_data(at, bytes, bounds, observer),
             Direction::ToClient => self.server_data(at, bytes, bounds, observer),
         }
+        self.tidy(bounds);
+    }
+
+    /// Keeps nothing of a message that will not be completed.
+    #[inline]
+    fn tidy(&mut self, bounds: &Bounds) {
+        let opaque = self.dialogue.is_opaque();
+        if opaque || self.dialogue.client_lost {
+            self.client.reset(bounds);
+        }
+        if opaque || self.dialogue.server_lost {
+            self.server.reset(bounds);
+        }
     }
 
     /// The next `length` bytes of a direction's packets are missing.
@@ -268,6 +281,7 @@ impl Session {
             Ok(None) => {}
             Err(Lost) => self.dialogue.lose(direction, observer),
         }
+        self.tidy(bounds);
     }
 
     /// The connection has ended.
@@ -320,7 +334,6 @@ impl Session {
             }
         }
         if self.dialogue.phase == Phase::Tls {
-            self.client.reset(bounds);
             self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
         }
     }
@@ -365,6 +378,10 @@ impl Session {
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;
             }
+        }
+        // Text of another protocol, read as a packet's header, announces megabytes.
+        if self.dialogue.phase == Phase::Greeting && self.server.announced() > limits::RESPONSE_HEAD as u64 {
+            self.dialogue.phase = Phase::Ignored;
         }
     }
 }
@@ -423,7 +440,7 @@ impl Dialogue {
     fn greeting(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
         if let Some(greeting) = Greeting::parse(message.head) {
             self.phase = Phase::Login(greeting);
-        } else if let Some(error) = parse_error(message.head) {
+        } else if let Some(error) = parse_error(message.head).filter(|error| error.code >= FIRST_ERROR) {
             // Too many connections, host blocked: in place of the greeting.
             self.refuse(error, observer);
         } else {
@@ -476,9 +493,13 @@ impl Dialogue {
             }
             return;
         }
-        let authenticating =
-            first.is_some_and(|first| first.command.reply() == command::Reply::Authentication);
-        if authenticating && message.sequence != 0 {
+        let goes_on = match first.map(|first| first.command.reply()) {
+            Some(command::Reply::Authentication) => message.sequence != 0,
+            // Acknowledgments of semi-synchronous replication; a client may leave, but ask for nothing else.
+            Some(command::Reply::Endless) => message.length != 1,
+            _ => false,
+        };
+        if goes_on {
             return;
         }
         let code = message.head.first().filter(|_| message.sequence == 0);
@@ -499,17 +520,14 @@ impl Dialogue {
         if command == Command::Quit {
             self.quit = true;
         }
-        if command.reply() != command::Reply::None {
-            self.expect(
-                Pending {
-                    command,
-                    statement,
-                    requested_at: message.at,
-                    sequence: message.last_sequence.wrapping_add(1),
-                },
-                bounds,
-                observer,
-            );
+        match command.reply() {
+            command::Reply::None => {}
+            command::Reply::Handover => self.phase = Phase::Ignored,
+            _ => {
+                let sequence = message.last_sequence.wrapping_add(1);
+                let pending = Pending { command, statement, requested_at: message.at, sequence };
+                self.expect(pending, bounds, observer);
+            }
         }
     }
 
@@ -638,8 +656,13 @@ impl Dialogue {
     }
 }
 
+/// Lowest number of an error that a server sends (ER_HASHCHK).
+const FIRST_ERROR: u16 = 1000;
 /// Errors that say that the server refused the user, not the connection:
 /// ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR,
 /// ER_MUST_CHANGE_PASSWORD_LOGIN, ER_ACCOUNT_HAS_BEEN_LOCKED, ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK,
 /// and MariaDB's ER_ACCOUNT_HAS_BEEN_LOCKED.
 const DENIED: [u16; 7] = [1044, 1045, 1698, 1862, 3118, 3955, 4151];
+
+#[cfg(test)]
+mod tests;
