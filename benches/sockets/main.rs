@@ -19,9 +19,9 @@
 mod holder;
 mod latency;
 mod rivals;
-#[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../tests/support/skip.rs"]
 mod skip;
+#[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../tests/support/unshare.rs"]
 mod unshare;
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
