@@ -11,6 +11,7 @@ use crate::{
     sockets::{
         backoff::Backoff,
         census::{Census, PairScope},
+        counters::Gauges,
         inet_diag::{Extensions, Query},
         listeners::Listeners,
         pairs::Pairs,
@@ -147,7 +148,8 @@ impl SocketReader {
         };
         if let Some(states) = self.planner.derive(now, &before) {
             self.refresh_ports(now, census)?;
-            return Ok(self.counts(states, self.planner.plan(), &listening.listeners));
+            let plan = self.planner.plan();
+            return Ok(self.counts(states, plan, &listening.listeners, Some(before.gauges)));
         }
         let mut counts = self.full(now, listening, Plan::FullDump)?;
         if let Some((after, _)) = self.estimate(listening)? {
@@ -224,7 +226,7 @@ impl SocketReader {
         }
     }
 
-    fn census<'a>(&self, watched: &'a WatchedPorts) -> Census<'a> {
+    fn census<'a>(&mut self, watched: &'a WatchedPorts) -> Census<'a> {
         let pairs_of = match self.detail {
             Detail::Totals => PairScope::Watched,
             Detail::Ports | Detail::Full => PairScope::All,
@@ -238,11 +240,18 @@ impl SocketReader {
         let (tally, listeners) = (census.tally, census.listeners.clone());
         self.ports = (!self.watched.ports().is_empty() || census.pairs.is_some())
             .then(|| Arc::new(PortReading::new(now, &self.watched, census)));
-        let counts = self.counts(tally.states(), plan, &listeners);
+        let gauges = self.procfs.gauges().ok();
+        let counts = self.counts(tally.states(), plan, &listeners, gauges);
         Counts { families: (self.detail == Detail::Full).then_some(tally), ..counts }
     }
 
-    fn counts(&self, states: StateCounts, plan: Plan, listeners: &Listeners) -> Counts {
+    fn counts(
+        &mut self,
+        states: StateCounts,
+        plan: Plan,
+        listeners: &Listeners,
+        gauges: Option<Gauges>,
+    ) -> Counts {
         Counts {
             states,
             families: None,
@@ -250,7 +259,7 @@ impl SocketReader {
             verified: self.planner.verified(),
             listeners: Arc::new(listeners.clone()),
             ports: self.ports.clone(),
-            gauges: self.procfs.gauges().ok(),
+            gauges,
             events: self.procfs.events().ok(),
         }
     }
