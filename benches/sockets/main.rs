@@ -107,7 +107,7 @@ struct Method {
     name: &'static str,
     metric: &'static str,
     daemon: Daemon,
-    ports: Counted,
+    ports: PortCounts,
     costs: Vec<Duration>,
     counted: f64,
     rest: Duration,
@@ -119,11 +119,11 @@ impl Method {
         thread::sleep(self.rest);
         let (mut cost, mut page) = self.daemon.scrape()?;
         // Counts by port are made anew now and then: by every scrape of one method, by none of the others.
-        if self.ports == Counted::Now && ports_were_counted(&page) {
+        if self.ports == PortCounts::Kept && ports_were_counted(&page) {
             (cost, page) = self.daemon.scrape()?;
         }
         self.rest = Duration::from_secs_f64(rivals::sum(&page, "dbwire_tcp_cooldown_seconds "));
-        if self.ports == Counted::Anew {
+        if self.ports == PortCounts::Anew {
             self.rest = self.rest.max(PORTS_EVERY);
         }
         Ok((cost, page))
@@ -132,11 +132,11 @@ impl Method {
 
 /// Whether to measure reads that count ports.
 #[derive(Clone, Copy, PartialEq)]
-enum Counted {
+enum PortCounts {
     /// Reads as they come.
-    Always,
+    Either,
     /// Only reads that leave the counts by port as they were.
-    Now,
+    Kept,
     /// Only reads that count by port.
     Anew,
 }
@@ -148,17 +148,17 @@ fn ports_were_counted(page: &str) -> bool {
 
 /// The daemons of the comparison.
 fn methods() -> Result<Vec<Method>, Box<dyn Error>> {
-    use Counted::{Always, Anew, Now};
-    let own: [(&str, Counted, &[&str]); 5] = [
-        ("dbwire_exporter, totals", Now, &[]),
+    use PortCounts::{Anew, Either, Kept};
+    let own: [(&str, PortCounts, &[&str]); 5] = [
+        ("dbwire_exporter, totals", Kept, &[]),
         ("dbwire_exporter, totals when ports are due", Anew, &[]),
-        ("dbwire_exporter, ports", Always, &["--sockets.detail", "ports"]),
-        ("dbwire_exporter, full", Always, &["--sockets.detail", "full"]),
-        ("dbwire_exporter, procfs", Always, &["--sockets.source", "procfs"]),
+        ("dbwire_exporter, ports", Either, &["--sockets.detail", "ports"]),
+        ("dbwire_exporter, full", Either, &["--sockets.detail", "full"]),
+        ("dbwire_exporter, procfs", Either, &["--sockets.source", "procfs"]),
     ];
     let mut methods = Vec::new();
     for ((name, ports, flags), port) in own.into_iter().zip(9201..) {
-        let daemon = exporter(port, &[&EAGER, flags].concat())?;
+        let daemon = exporter(port, &[&EAGER[..], flags].concat())?;
         let metric = "dbwire_tcp_connection_states{";
         methods.push(Method {
             name,
@@ -177,7 +177,7 @@ fn methods() -> Result<Vec<Method>, Box<dyn Error>> {
             name: "node_exporter, tcpstat",
             metric: "node_tcp_connection_states{",
             daemon,
-            ports: Always,
+            ports: Either,
             costs: Vec::new(),
             counted: 0.0,
             rest: Duration::ZERO,

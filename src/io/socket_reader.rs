@@ -136,7 +136,7 @@ impl SocketReader {
         let listening = self.netlink.dump(Query::of(LISTENING), &start, |census, row, _| census.add(row))?;
         match self.detail {
             Detail::Totals => self.totals(now, &listening),
-            Detail::Ports | Detail::Full => self.full(now, &listening, Plan::FullDump),
+            Detail::Ports | Detail::Full => self.full(now, &listening),
         }
     }
 
@@ -144,14 +144,14 @@ impl SocketReader {
     fn totals(&mut self, now: Instant, listening: &Census<'_>) -> Result<Counts, NetlinkError> {
         let before = if self.planner.wants_estimate(now) { self.estimate(listening)? } else { None };
         let Some((before, census)) = before else {
-            return self.full(now, listening, Plan::FullDump);
+            return self.full(now, listening);
         };
         if let Some(states) = self.planner.derive(now, &before) {
             self.refresh_ports(now, census)?;
             let plan = self.planner.plan();
             return Ok(self.counts(states, plan, &listening.listeners, Some(before.gauges)));
         }
-        let mut counts = self.full(now, listening, Plan::FullDump)?;
+        let mut counts = self.full(now, listening)?;
         if let Some((after, _)) = self.estimate(listening)? {
             self.planner.verify(now, &before, &counts.states, &after);
             counts.verified = self.planner.verified();
@@ -171,7 +171,7 @@ impl SocketReader {
     }
 
     /// Lists everything.
-    fn full(&mut self, now: Instant, listening: &Census<'_>, plan: Plan) -> Result<Counts, NetlinkError> {
+    fn full(&mut self, now: Instant, listening: &Census<'_>) -> Result<Counts, NetlinkError> {
         let rest = Query::of(StateSet::ALL.without(State::Listen));
         let census = if self.tcp_info {
             let query = Query { extensions: Extensions::INFO, ..rest };
@@ -182,7 +182,7 @@ impl SocketReader {
         } else {
             self.netlink.dump(rest, listening, |census, row, _| census.add(row))?
         };
-        Ok(self.whole(now, census, plan))
+        Ok(self.whole(now, census, Plan::FullDump))
     }
 
     /// Completes `census`, which lacks the two big states, for the watched ports, if that is due.
