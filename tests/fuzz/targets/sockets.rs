@@ -21,7 +21,7 @@ pub fn inet_diag(data: &[u8]) {
     };
     let sequence = input.u32();
     let mut rows = 0;
-    let _ = walk(pass, sequence, input.0, |_| rows += 1);
+    let _ = walk(pass, sequence, input.0, |_, _| rows += 1);
     assert!(rows * ROW_BYTES <= input.0.len());
 }
 
