@@ -335,6 +335,11 @@ impl<S> FlowTable<S> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
+                // By doubling, but never beyond what can be used.
+                if self.slots.len() == self.slots.capacity() {
+                    let length = self.slots.len();
+                    self.slots.reserve_exact(length.max(16).min(self.max_flows.saturating_sub(length)));
+                }
                 self.slots.push(Slot { serial, flow: None });
                 (self.slots.len() - 1) as u32
             }
