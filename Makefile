@@ -2,9 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench fuzz setup-build setup-fuzz setup-test clean
+.PHONY: help run build test lint bench bench-sockets fuzz setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
+# Sockets to hold for `make bench-sockets`, a table for each.
+SIZES ?= 1000 50000
+SUSTAINED ?=
+LATENCY ?=
 # Flags for `make run`, e.g. make run ARGS='--mysql.sample-bits 2'
 ARGS ?=
 binary := target/release/dbwire_exporter
@@ -34,6 +38,9 @@ lint: setup-build ## Check the format and the lints, with and without the captur
 
 bench: setup-build ## Run the benchmarks
 	$(CARGO) bench --locked --benches
+
+bench-sockets: setup-build ## As root: what counting sockets costs, here and elsewhere (SIZES=…, SUSTAINED=…, LATENCY=…)
+	$(CARGO) bench --locked --bench sockets -- $(if $(SUSTAINED),--sustained $(SUSTAINED),$(if $(LATENCY),--latency $(LATENCY),$(SIZES)))
 
 # Minutes for each fuzz target, and which: make fuzz FUZZ_MINUTES=1 FUZZ_TARGETS='session stream'
 FUZZ_MINUTES ?= 10

@@ -413,7 +413,7 @@ fn unknown_commands_take_no_memory() {
     };
     attack.run(|number, wire| {
         let mut connection = Connection::logged_in(number, wire);
-        for code in 0x21..0x85 {
+        for code in 0x30..0x94 {
             connection.request(wire, &packet(0, &[code]));
             connection.request(wire, &query("do 1"));
         }

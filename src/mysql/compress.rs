@@ -406,3 +406,6 @@ pub fn begins_block(bytes: &[u8]) -> bool {
     const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
     before_compression > length && (rest.first() == Some(&ZLIB) || rest.starts_with(&ZSTD))
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,3 +28,6 @@ pub mod response;
 pub mod resync;
 pub mod session;
 pub mod tls;
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,11 @@ impl Framer {
         !self.begun && self.header_length == 0
     }
 
+    /// Payload bytes that the message under way has at least, as its headers say; 0 where none is known.
+    pub fn announced(&self) -> u64 {
+        if self.begun { self.length + u64::from(self.remaining) } else { 0 }
+    }
+
     /// Forgets a message under way: the next byte begins one.
     pub fn reset(&mut self, bounds: &Bounds) {
         self.clear_head(bounds);
@@ -271,41 +276,4 @@ impl Framer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::limits::MESSAGE_BYTES;
-
-    const NOW: Timestamp = Timestamp(1);
-
-    /// A message of `length` bytes in two pieces.
-    fn split(framer: &mut Framer, length: usize, bounds: &Bounds) -> usize {
-        let [a, b, c, _] = (length as u32).to_le_bytes();
-        let bytes = [&[a, b, c, 0][..], &vec![7; length]].concat();
-        let (first, second) = bytes.split_at(bytes.len() / 2);
-        assert_eq!(framer.next(&mut &*first, NOW, bounds), None);
-        let message = framer.next(&mut &*second, NOW, bounds).unwrap();
-        assert_eq!(message.length, length as u64);
-        message.head.len()
-    }
-
-    #[test]
-    fn the_start_of_a_split_message_is_kept_up_to_the_limit() {
-        let (mut framer, bounds) = (Framer::new(1000), Bounds::default());
-        for (length, kept) in [(1, 1), (200, 200), (256, 256), (257, 257), (999, 999), (5000, 1000), (3, 3)] {
-            assert_eq!(split(&mut framer, length, &bounds), kept, "of {length}");
-            assert_eq!(framer.next(&mut &b""[..], NOW, &bounds), None);
-            assert_eq!(bounds.used(Limit::MessageBytes), 0, "after one of {length}");
-        }
-    }
-
-    #[test]
-    fn each_direction_keeps_a_little_however_short_memory_is() {
-        let (mut framer, bounds) = (Framer::new(1000), Bounds::default());
-        assert!(bounds.reserve(Limit::MessageBytes, MESSAGE_BYTES));
-        assert_eq!(split(&mut framer, 700, &bounds), MESSAGE_OWN);
-        assert!(bounds.hits()[Limit::MessageBytes as usize] > 0);
-        assert_eq!(split(&mut framer, 100, &bounds), 100);
-        framer.release(&bounds);
-        assert_eq!(bounds.used(Limit::MessageBytes), MESSAGE_BYTES);
-    }
-}
+mod tests;

@@ -172,7 +172,6 @@ impl Session {
         } else {
             self.packets(direction, at, bytes, shared.bounds, observer);
         }
-        self.release_unused(shared.bounds);
     }
 
     /// The next `length` bytes of a direction are missing.
@@ -190,17 +189,6 @@ impl Session {
             self.unpack(direction, at, Input::Gap(length), shared, observer);
         } else {
             self.missing(direction, at, length, shared.bounds, observer);
-        }
-        self.release_unused(shared.bounds);
-    }
-
-    /// Where the place is lost, or there is nothing to decode, no message goes on.
-    #[inline]
-    fn release_unused(&mut self, bounds: &Bounds) {
-        if self.dialogue.client_lost || self.dialogue.is_opaque() {
-            self.client.release(bounds);
-            self.server.release(bounds);
-            self.dialogue.pending.release(bounds);
         }
     }
 
@@ -226,6 +214,7 @@ impl Session {
             Input::Gap(length) => blocks.gap(length, codecs, out),
         }
         self.compression = Some(compression);
+        self.tidy(bounds);
     }
 
     /// The next bytes of a direction's packets.
@@ -244,6 +233,20 @@ impl Session {
         match direction {
             Direction::ToServer => self.client_data(at, bytes, bounds, observer),
             Direction::ToClient => self.server_data(at, bytes, bounds, observer),
+        }
+        self.tidy(bounds);
+    }
+
+    /// Keeps nothing of a message that will not be completed, and no room for commands that will not be answered.
+    #[inline]
+    fn tidy(&mut self, bounds: &Bounds) {
+        let opaque = self.dialogue.is_opaque();
+        if opaque || self.dialogue.client_lost {
+            self.client.release(bounds);
+            self.dialogue.pending.release(bounds);
+        }
+        if opaque || self.dialogue.server_lost {
+            self.server.release(bounds);
         }
     }
 
@@ -268,6 +271,7 @@ impl Session {
             Ok(None) => {}
             Err(Lost) => self.dialogue.lose(direction, observer),
         }
+        self.tidy(bounds);
     }
 
     /// The connection has ended.
@@ -321,7 +325,6 @@ impl Session {
             }
         }
         if self.dialogue.phase == Phase::Tls {
-            self.client.reset(bounds);
             self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
         }
     }
@@ -366,6 +369,10 @@ impl Session {
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;
             }
+        }
+        // Text of another protocol, read as a packet's header, announces megabytes.
+        if self.dialogue.phase == Phase::Greeting && self.server.announced() > limits::RESPONSE_HEAD as u64 {
+            self.dialogue.phase = Phase::Ignored;
         }
     }
 }
@@ -424,7 +431,7 @@ impl Dialogue {
     fn greeting(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
         if let Some(greeting) = Greeting::parse(message.head) {
             self.phase = Phase::Login(greeting);
-        } else if let Some(error) = parse_error(message.head) {
+        } else if let Some(error) = parse_error(message.head).filter(|error| error.code >= FIRST_ERROR) {
             // Too many connections, host blocked: in place of the greeting.
             self.refuse(error, observer);
         } else {
@@ -477,9 +484,13 @@ impl Dialogue {
             }
             return;
         }
-        let authenticating =
-            first.is_some_and(|first| first.command.reply() == command::Reply::Authentication);
-        if authenticating && message.sequence != 0 {
+        let goes_on = match first.map(|first| first.command.reply()) {
+            Some(command::Reply::Authentication) => message.sequence != 0,
+            // Acknowledgments of semi-synchronous replication; a client may leave, but ask for nothing else.
+            Some(command::Reply::Endless) => message.length != 1,
+            _ => false,
+        };
+        if goes_on {
             return;
         }
         let code = message.head.first().filter(|_| message.sequence == 0);
@@ -500,17 +511,14 @@ impl Dialogue {
         if command == Command::Quit {
             self.quit = true;
         }
-        if command.reply() != command::Reply::None {
-            self.expect(
-                Pending {
-                    command,
-                    statement,
-                    requested_at: message.at,
-                    sequence: message.last_sequence.wrapping_add(1),
-                },
-                bounds,
-                observer,
-            );
+        match command.reply() {
+            command::Reply::None => {}
+            command::Reply::Handover => self.phase = Phase::Ignored,
+            _ => {
+                let sequence = message.last_sequence.wrapping_add(1);
+                let pending = Pending { command, statement, requested_at: message.at, sequence };
+                self.expect(pending, bounds, observer);
+            }
         }
     }
 
@@ -636,8 +644,13 @@ impl Dialogue {
     }
 }
 
+/// Lowest number of an error that a server sends (ER_HASHCHK).
+const FIRST_ERROR: u16 = 1000;
 /// Errors that say that the server refused the user, not the connection:
 /// ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR,
 /// ER_MUST_CHANGE_PASSWORD_LOGIN, ER_ACCOUNT_HAS_BEEN_LOCKED, ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK,
 /// and MariaDB's ER_ACCOUNT_HAS_BEEN_LOCKED.
 const DENIED: [u16; 7] = [1044, 1045, 1698, 1862, 3118, 3955, 4151];
+
+#[cfg(test)]
+mod tests;
