@@ -10,6 +10,8 @@
 mod scripted;
 #[path = "support/seccomp.rs"]
 mod seccomp;
+#[path = "support/skip.rs"]
+mod skip;
 #[path = "support/unshare.rs"]
 mod unshare;
 #[path = "support/zoo.rs"]

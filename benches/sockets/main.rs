@@ -19,6 +19,8 @@
 mod holder;
 mod latency;
 mod rivals;
+#[path = "../../tests/support/skip.rs"]
+mod skip;
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 #[path = "../../tests/support/unshare.rs"]
 mod unshare;

@@ -14,7 +14,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    children::{Running, command, free_port, is_root, output, tied},
+    children::{Running, command, free_port, output, tied},
+    skip::is_root,
     wait,
 };
 
@@ -157,7 +158,8 @@ impl MariaDb {
 
 fn install(folder: &Path) {
     let mut install = command("mariadb-install-db");
-    install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+    // --force: no question about a host name that cannot be looked up.
+    install.args(["--no-defaults", "--force", "--skip-test-db", "--auth-root-authentication-method=normal"]);
     if is_root() {
         install.arg("--user=root");
     }
