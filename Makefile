@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench bench-sockets setup-build setup-test clean
+.PHONY: help run build test lint bench bench-sockets fuzz setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -42,12 +42,30 @@ bench: setup-build ## Run the benchmarks
 bench-sockets: setup-build ## As root: what counting sockets costs, here and elsewhere (SIZES=…, SUSTAINED=…, LATENCY=…)
 	$(CARGO) bench --locked --bench sockets -- $(if $(SUSTAINED),--sustained $(SUSTAINED),$(if $(LATENCY),--latency $(LATENCY),$(SIZES)))
 
+# Minutes for each fuzz target, and which: make fuzz FUZZ_MINUTES=1 FUZZ_TARGETS='session stream'
+FUZZ_MINUTES ?= 10
+FUZZ_TARGETS ?= $(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))
+fuzz_work := $(CURDIR)/target/fuzz
+
+# On the stable toolchain, hence no sanitizer: outside io/, which is not fuzzed, unsafe code is forbidden.
+fuzz: setup-build setup-fuzz ## Fuzz what reads untrusted bytes, FUZZ_MINUTES=10 each
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(fuzz_work)/corpus/$$target; \
+		PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) fuzz run --sanitizer none --fuzz-dir tests/fuzz \
+			--target-dir $(fuzz_work) $$target $(fuzz_work)/corpus/$$target tests/fuzz/corpus/$$target -- \
+			-max_total_time=$$(( 60 * $(FUZZ_MINUTES) )) -artifact_prefix=$(fuzz_work)/$$target- \
+			-print_final_stats=1 -verbosity=0; \
+	done
+
 setup-build:
 	@tests/setup/packages.sh build
 
 setup-test:
 	@tests/setup/packages.sh test
 	@tests/setup/clients.sh
+
+setup-fuzz:
+	@test -x target/tools/bin/cargo-fuzz || $(CARGO) install --locked --root target/tools cargo-fuzz
 
 clean: ## Remove everything that was built
 	$(CARGO) clean

@@ -3,6 +3,7 @@
 //! Deterministic: the same inputs each time. `make fuzz` goes on where this ends.
 #![cfg(feature = "capture")]
 #![allow(clippy::disallowed_methods, reason = "a test reads files")]
+#![allow(clippy::print_stdout, reason = "the input that a target failed on")]
 
 #[path = "fuzz/targets.rs"]
 mod targets;
@@ -19,9 +20,22 @@ const MUTATIONS: usize = 4000;
 /// A mutated input is cut to this.
 const LONGEST: usize = 4096;
 
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(name)
+}
+
+/// What a folder of the fuzz targets holds, without extensions.
+fn listed(name: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder(name)).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut names: Vec<_> =
+        entries.map(|path| path.file_stem().expect("a name").display().to_string()).collect();
+    names.sort();
+    names
+}
+
 /// The inputs of a target's corpus by name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
+    let folder = folder("corpus").join(target);
     let mut inputs: Vec<_> = fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.expect("an entry"))
@@ -41,9 +55,11 @@ macro_rules! targets_hold {
         })*
 
         #[test]
-        fn every_target_has_a_test() {
-            let tests = [$(stringify!($name)),*];
-            assert_eq!(targets::ALL.map(|(name, _)| name), tests);
+        fn every_target_has_a_corpus_and_a_program() {
+            let mut names = [$(stringify!($name)),*];
+            names.sort_unstable();
+            assert_eq!(listed("corpus"), names);
+            assert_eq!(listed("fuzz_targets"), names);
         }
     };
 }

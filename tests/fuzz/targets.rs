@@ -22,16 +22,3 @@ pub use conversation::{pipeline, session, tls};
 pub use headers::{filter, segment};
 pub use sockets::{inet_diag, proc_net};
 pub use stream::stream;
-
-/// Every target by name; the name is its corpus' folder too.
-pub const ALL: [(&str, fn(&[u8])); 9] = [
-    ("segment", segment),
-    ("filter", filter),
-    ("stream", stream),
-    ("session", session),
-    ("compression", compression),
-    ("tls", tls),
-    ("pipeline", pipeline),
-    ("inet_diag", inet_diag),
-    ("proc_net", proc_net),
-];

@@ -3,7 +3,7 @@
 use dbwire_exporter::{
     config::PortSet,
     digest::{Statement, statement_kind},
-    limits::{self, Bounds},
+    limits::{self, Bounds, Limit},
     mysql::{
         command,
         compress::Codecs,
@@ -85,7 +85,9 @@ pub fn session(data: &[u8]) {
     }
     session.closed(&mut ledger);
     session.release(shared);
-    assert_eq!((bounds.bytes(), bounds.prepared()), (0, 0));
+    for limit in Limit::ALL {
+        assert_eq!(bounds.used(limit), 0, "{limit:?}");
+    }
 }
 
 /// Steps, inside TLS.
