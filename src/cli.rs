@@ -167,6 +167,28 @@ pub struct SocketsArgs {
     #[arg(long = "sockets.cache-ttl", env = "DBWIRE_SOCKETS_CACHE_TTL", hide_env_values = true)]
     #[arg(value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     pub cache_ttl: Duration,
+    /// What to count: totals is the cheapest exact plan, ports and full list every socket.
+    #[arg(long = "sockets.detail", env = "DBWIRE_SOCKETS_DETAIL", hide_env_values = true)]
+    #[arg(value_name = "DETAIL", default_value = "totals")]
+    pub detail: Detail,
+    /// Port with series of its own, or `listening` for every port with a listener [default: the MySQL ports].
+    #[arg(
+        id = "sockets.ports",
+        long = "sockets.ports",
+        env = "DBWIRE_SOCKETS_PORTS",
+        hide_env_values = true
+    )]
+    #[arg(value_name = "PORT", value_delimiter = ',', action = ArgAction::Append)]
+    pub ports: Vec<String>,
+    /// Quantiles of round-trip times and retransmissions by port; needs --sockets.detail=full, and makes it a
+    /// quarter dearer.
+    #[arg(long = "sockets.tcp-info", env = "DBWIRE_SOCKETS_TCP_INFO", hide_env_values = true)]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub tcp_info: bool,
+    /// Another network namespace to report: a name of `ip netns`, or a path.
+    #[arg(long = "sockets.netns", env = "DBWIRE_SOCKETS_NETNS", hide_env_values = true)]
+    #[arg(value_name = "NAMESPACE", value_delimiter = ',', action = ArgAction::Append)]
+    pub netns: Vec<String>,
     /// Share of one CPU that reading the socket table may take; above it, reads are spaced out.
     #[arg(long = "sockets.cpu-budget", env = "DBWIRE_SOCKETS_CPU_BUDGET", hide_env_values = true)]
     #[arg(value_name = "SHARE", default_value = "0.02", allow_negative_numbers = true)]
@@ -183,6 +205,18 @@ pub enum SourceChoice {
     Netlink,
     /// Procfs only.
     Procfs,
+}
+
+/// `--sockets.detail`: what to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Detail {
+    /// States, and those of the chosen ports.
+    #[default]
+    Totals,
+    /// Every socket: ephemeral ports of all destinations too.
+    Ports,
+    /// By address family too.
+    Full,
 }
 
 /// Parses a command line, with the environment for what it leaves out. `version` is what `--version` prints after

@@ -8,15 +8,15 @@ mod listen;
 #[cfg(feature = "capture")]
 mod mysql;
 mod ports;
-
-use std::{path::PathBuf, time::Duration};
+mod sockets;
 
 use crate::cli::{self, Cli};
-pub use crate::cli::{LogArgs, SourceChoice};
+pub use crate::cli::{Detail, LogArgs, SourceChoice};
 pub use listen::ListenAddress;
 #[cfg(feature = "capture")]
 pub use mysql::{Decode, Mysql, Replay};
 pub use ports::PortSet;
+pub use sockets::{Netns, Ports, Sockets};
 
 /// A value that was understood but makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,19 +78,6 @@ pub struct Web {
     pub max_requests: usize,
 }
 
-/// The socket collector.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sockets {
-    /// Where procfs is mounted.
-    pub procfs: PathBuf,
-    /// Where the counts come from.
-    pub source: SourceChoice,
-    /// Shortest time between the starts of two reads.
-    pub cache_ttl: Duration,
-    /// Share of one CPU that reading may take.
-    pub cpu_budget: f64,
-}
-
 impl Config {
     /// Checks the flags.
     ///
@@ -109,9 +96,15 @@ impl Config {
 
 impl Serve {
     fn from_cli(args: cli::ServeArgs) -> Result<Self, Invalid> {
+        #[cfg(feature = "capture")]
+        // Ports that make no sense are the MySQL collector's to complain of.
+        let mysql_ports = PortSet::new(&args.decode.ports).unwrap_or_default();
+        #[cfg(not(feature = "capture"))]
+        let mysql_ports = PortSet::default();
+        let sockets = || Sockets::from_cli(args.sockets, mysql_ports);
         let serve = Self {
             web: Web::from_cli(args.web)?,
-            sockets: args.collectors.sockets().then(|| Sockets::from_cli(args.sockets)).transpose()?,
+            sockets: args.collectors.sockets().then(sockets).transpose()?,
             #[cfg(feature = "capture")]
             mysql: args.collectors.mysql().then(|| Mysql::from_cli(args.capture, args.decode)).transpose()?,
         };
@@ -155,38 +148,6 @@ impl Web {
 fn is_plain_path(path: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
     path.starts_with('/') && path.bytes().all(plain) && !path.starts_with("/-/")
-}
-
-impl Default for Sockets {
-    fn default() -> Self {
-        Self {
-            procfs: PathBuf::from("/proc"),
-            source: SourceChoice::Auto,
-            cache_ttl: Duration::from_secs(1),
-            cpu_budget: 0.02,
-        }
-    }
-}
-
-impl Sockets {
-    /// Most that `--sockets.cache-ttl` may be: older counts would be taken for current ones.
-    pub const MAX_CACHE_TTL: Duration = Duration::from_secs(300);
-
-    fn from_cli(args: cli::SocketsArgs) -> Result<Self, Invalid> {
-        if args.cache_ttl > Self::MAX_CACHE_TTL {
-            let value = humantime::format_duration(args.cache_ttl);
-            return Err(Invalid::new("--sockets.cache-ttl", value, "must be 0s to 5m"));
-        }
-        if !(0.001..=1.0).contains(&args.cpu_budget) {
-            let allowed = "must be 0.001 to 1, a share of one CPU; for 2 % write 0.02";
-            return Err(Invalid::new("--sockets.cpu-budget", args.cpu_budget, allowed));
-        }
-        if args.procfs.as_os_str().is_empty() {
-            return Err(Invalid::new("--path.procfs", "", "must be a directory, like /proc"));
-        }
-        let cli::SocketsArgs { procfs, source, cache_ttl, cpu_budget } = args;
-        Ok(Self { procfs, source, cache_ttl, cpu_budget })
-    }
 }
 
 #[cfg(test)]

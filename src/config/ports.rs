@@ -29,6 +29,13 @@ impl PortSet {
     }
 }
 
+/// MySQL's registered port (IANA).
+impl Default for PortSet {
+    fn default() -> Self {
+        Self(vec![3306])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,10 @@
 //! The kind of a statement, from its first keyword.
 
+use super::{
+    classes::is_space,
+    lexer::{Escapes, Kind, Lexer},
+};
+
 macro_rules! statements {
     ($($(#[$attr:meta])* $variant:ident $label:literal,)*) => {
         /// The kind of a statement, by its first keyword once comments and parentheses are skipped: the closed
@@ -75,16 +80,33 @@ statements! {
 ///
 /// [MySQL manual, 11.7 Comments]: https://dev.mysql.com/doc/refman/8.4/en/comments.html
 pub fn statement_kind(sql: &[u8], complete: bool) -> Statement {
-    let mut opening = Opening { rest: sql, complete };
-    let Some(word) = opening.keyword() else { return Statement::Unparsed };
+    let mut lexer = Lexer::new(sql, complete, Escapes::Backslash);
+    let Some(word) = first_keyword(&mut lexer) else { return Statement::Unparsed };
     if word.eq_ignore_ascii_case(b"start") {
-        return match opening.keyword() {
+        return match first_keyword(&mut lexer) {
             Some(second) if second.eq_ignore_ascii_case(b"transaction") => Statement::Begin,
             Some(_) => Statement::Other,
             None => Statement::Unparsed,
         };
     }
     of_keyword(word)
+}
+
+/// The next word behind what may precede it; `None` if it is not certain where, or that, it ends.
+fn first_keyword<'a>(lexer: &mut Lexer<'a>) -> Option<&'a [u8]> {
+    loop {
+        let token = lexer.next()?;
+        match token.kind {
+            Kind::Space | Kind::Comment => {}
+            Kind::Symbol if token.is_symbol(b'(') => {}
+            Kind::Word if token.bytes.is_ascii() => {
+                let garbage =
+                    lexer.following().is_some_and(|next| next.is_ascii_control() && !is_space(next));
+                return (!garbage).then_some(token.bytes);
+            }
+            _ => return None,
+        }
+    }
 }
 
 /// The longest keyword that decides a kind.
@@ -123,93 +145,6 @@ fn of_keyword(word: &[u8]) -> Statement {
         b"analyze" => Statement::Analyze,
         _ => Statement::Other,
     }
-}
-
-/// Servers ignore `/*!version …*/` of a version above their own. These are above every release: 99999 by
-/// custom, and those that MariaDB's dumps open with (`/*!999999\- enable the sandbox mode */`).
-fn is_never_executed(version: u32) -> bool {
-    version == 99_999 || version >= 200_000
-}
-
-/// What of a statement is still to be read, at its beginning.
-struct Opening<'a> {
-    rest: &'a [u8],
-    complete: bool,
-}
-
-impl<'a> Opening<'a> {
-    /// The next word behind what may precede it; `None` if it is not certain where, or that, it ends.
-    fn keyword(&mut self) -> Option<&'a [u8]> {
-        self.skip_to_word()?;
-        let end = self.rest.iter().position(|&byte| !is_word(byte));
-        let (word, rest) = self.rest.split_at_checked(end.unwrap_or(self.rest.len()))?;
-        self.rest = rest;
-        match rest.first() {
-            Some(&next) if !next.is_ascii() || (next.is_ascii_control() && !is_space(next)) => None,
-            None if !self.complete => None,
-            _ => Some(word),
-        }
-    }
-
-    fn skip_to_word(&mut self) -> Option<()> {
-        let mut executed = false;
-        loop {
-            match *self.rest {
-                [b' ' | b'\t'..=b'\r' | b'(', ref rest @ ..] => self.rest = rest,
-                [b'#', ..] => self.rest = after_line(self.rest)?,
-                [b'-', b'-', next, ..] if is_space(next) || next.is_ascii_control() => {
-                    self.rest = after_line(self.rest)?;
-                }
-                [b'/', b'*', b'!', ref rest @ ..] | [b'/', b'*', b'M', b'!', ref rest @ ..] => {
-                    let (version, rest) = version(rest);
-                    if is_never_executed(version) {
-                        self.rest = after_comment(rest)?;
-                    } else {
-                        self.rest = rest;
-                        executed = true;
-                    }
-                }
-                [b'/', b'*', ref rest @ ..] => self.rest = after_comment(rest)?,
-                [b'*', b'/', ref rest @ ..] if executed => {
-                    self.rest = rest;
-                    executed = false;
-                }
-                [byte, ..] if byte.is_ascii_alphabetic() => return Some(()),
-                _ => return None,
-            }
-        }
-    }
-}
-
-/// The five or six digits of a version behind `/*!`, 0 if there are none, and what follows.
-fn version(text: &[u8]) -> (u32, &[u8]) {
-    let digits = text.iter().take(6).take_while(|byte| byte.is_ascii_digit()).count();
-    match text.split_at_checked(digits) {
-        Some((version, rest)) if digits >= 5 => {
-            (version.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')), rest)
-        }
-        _ => (0, text),
-    }
-}
-
-fn after_line(text: &[u8]) -> Option<&[u8]> {
-    let end = text.iter().position(|&byte| byte == b'\n')?;
-    text.get(end + 1..)
-}
-
-fn after_comment(text: &[u8]) -> Option<&[u8]> {
-    let end = text.windows(2).position(|pair| pair == b"*/")?;
-    text.get(end + 2..)
-}
-
-/// Characters of an unquoted identifier, but for those above ASCII: no keyword has any.
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$')
-}
-
-/// White space to MySQL's lexer: unlike [`u8::is_ascii_whitespace`], with vertical tab.
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Asks the collectors for one page, each with the same deadline.
 
+#[cfg(feature = "capture")]
+use std::sync::Arc;
 use std::{
     future::Future,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -34,7 +35,7 @@ pub struct Collector {
 
 /// What the collectors had, and how long each took to say so.
 struct Answers {
-    sockets: Option<Timed<Arc<Report>>>,
+    sockets: Option<Timed<Vec<Report>>>,
     #[cfg(feature = "capture")]
     mysql: Option<Timed<Option<Arc<Snapshot>>>>,
 }
@@ -52,9 +53,10 @@ impl Collector {
         let mut families = self.process.families();
         families.push(build::family());
         let mut outcomes = Vec::new();
-        if let Some(Timed { value: report, waited }) = answers.sockets {
-            families.extend(metrics::sockets::families(&report));
-            outcomes.push(Outcome { collector: "sockets", success: report.success, waited });
+        if let Some(Timed { value: reports, waited }) = answers.sockets {
+            families.extend(metrics::sockets::families(&reports));
+            let success = reports.iter().all(|report| report.success);
+            outcomes.push(Outcome { collector: "sockets", success, waited });
         }
         #[cfg(feature = "capture")]
         if let (Some(mysql), Some(Timed { value: snapshot, waited })) = (&self.mysql, answers.mysql) {
@@ -70,14 +72,14 @@ impl Collector {
     pub async fn sources(&self, within: Duration) -> Vec<Source> {
         let answers = self.ask(within).await;
         let mut sources = Vec::new();
-        sources.extend(answers.sockets.map(|answer| of_sockets(&answer.value)));
+        sources.extend(answers.sockets.iter().flat_map(|answer| &answer.value).map(of_sockets));
         #[cfg(feature = "capture")]
         sources.extend(answers.mysql.map(|answer| of_mysql(answer.value.as_deref())));
         sources
     }
 
     async fn ask(&self, within: Duration) -> Answers {
-        let sockets = timed(self.sockets.as_ref().map(|sockets| sockets.report(within)));
+        let sockets = timed(self.sockets.as_ref().map(|sockets| sockets.reports(within)));
         #[cfg(feature = "capture")]
         {
             let mysql = timed(self.mysql.as_ref().map(|mysql| mysql.snapshot(within)));
@@ -97,11 +99,14 @@ async fn timed<T>(question: Option<impl Future<Output = T>>) -> Option<Timed<T>>
 }
 
 fn of_sockets(report: &Report) -> Source {
-    let detail = match (&report.snapshot.error, report.snapshot.reading) {
+    let mut detail = match (&report.snapshot.error, &report.snapshot.reading) {
         (Some(error), _) => error.clone(),
         (None, Some(reading)) => format!("counted from {}", reading.source.label()),
         (None, None) => "not counted yet".to_owned(),
     };
+    if let Some(netns) = &report.netns {
+        detail.push_str(&format!(", in network namespace {netns}"));
+    }
     Source { name: "TCP socket states", works: report.success, detail }
 }
 

@@ -24,4 +24,5 @@ pub mod procfs;
 pub mod replay;
 pub mod server;
 pub mod signals;
+mod socket_reader;
 pub mod sockets;

@@ -15,7 +15,7 @@ use once_cell::unsync::OnceCell;
 use thiserror::Error;
 
 use crate::sockets::{
-    inet_diag::{BUFFER_BYTES, DumpError, Pass, Progress, Request, walk},
+    inet_diag::{BUFFER_BYTES, DumpError, Pass, Progress, Query, walk},
     row::{Family, Row},
     source::FallbackReason,
     state::{State, StateSet},
@@ -105,21 +105,21 @@ impl Dumper {
         Self::new(Box::new(|| Ok(Box::new(KernelSocket::open()?))))
     }
 
-    /// Makes one dump of the sockets in `states`. `start` is called at its beginning, and again where it has to
-    /// be made again: rows handed to `each` before are then void. So they are after an error.
-    pub fn dump<T>(
+    /// Makes one dump: starts from `start`, and hands it each row and its attributes. Where the dump has to be made
+    /// again, it starts again.
+    pub fn dump<T: Clone>(
         &mut self,
-        states: StateSet,
-        start: impl Fn() -> T,
-        mut each: impl FnMut(&mut T, &Row),
+        query: Query<'_>,
+        start: &T,
+        mut each: impl FnMut(&mut T, &Row, &[u8]),
     ) -> Result<T, NetlinkError> {
         let passes = self.passes()?;
         let mut tries = 1;
         loop {
-            let mut total = start();
-            let outcome = passes
-                .iter()
-                .try_for_each(|&pass| self.pass(Request { pass, states }, |row| each(&mut total, row)));
+            let mut total = start.clone();
+            let outcome = passes.iter().try_for_each(|&pass| {
+                self.pass(query, pass, |row, attributes| each(&mut total, row, attributes))
+            });
             match outcome {
                 Ok(()) => return Ok(total),
                 Err(NetlinkError::Dump(DumpError::Interrupted)) if tries < TRIES => tries += 1,
@@ -135,8 +135,8 @@ impl Dumper {
         // Taken out while the question, which needs the rest of `self`, is asked; an error leaves it unanswered.
         let passes = std::mem::take(&mut self.passes);
         let known = passes.get_or_try_init(|| {
-            let states = StateSet::NONE.with(State::Listen);
-            match self.pass(Request { pass: Pass::BothFamilies, states }, |_| ()) {
+            let listeners = Query::of(StateSet::NONE.with(State::Listen));
+            match self.pass(listeners, Pass::BothFamilies, |_, _| ()) {
                 Ok(()) => Ok(ONE),
                 Err(NetlinkError::Dump(DumpError::Refused { errno: libc::EOPNOTSUPP | libc::EINVAL })) => {
                     Ok(TWO)
@@ -149,28 +149,38 @@ impl Dumper {
         Ok(known)
     }
 
-    fn pass(&mut self, request: Request, each: impl FnMut(&Row)) -> Result<(), NetlinkError> {
-        let outcome = self.request(request, each);
+    fn pass(
+        &mut self,
+        query: Query<'_>,
+        pass: Pass,
+        each: impl FnMut(&Row, &[u8]),
+    ) -> Result<(), NetlinkError> {
+        let outcome = self.ask(query, pass, each);
         if outcome.is_err() {
             self.transport = None;
         }
         outcome
     }
 
-    fn request(&mut self, request: Request, mut each: impl FnMut(&Row)) -> Result<(), NetlinkError> {
+    fn ask(
+        &mut self,
+        query: Query<'_>,
+        pass: Pass,
+        mut each: impl FnMut(&Row, &[u8]),
+    ) -> Result<(), NetlinkError> {
         let transport = match &mut self.transport {
             Some(transport) => transport,
             none => none.insert((self.open)().map_err(NetlinkError::Open)?),
         };
         self.sequence = self.sequence.wrapping_add(1);
-        let bytes =
-            request.encode(self.sequence).map_err(|error| NetlinkError::Send(io::Error::other(error)))?;
+        let bytes = query.encode(pass, self.sequence);
+        let bytes = bytes.map_err(|error| NetlinkError::Send(io::Error::other(error)))?;
         transport.send(&bytes).map_err(NetlinkError::Send)?;
         loop {
             let length = transport.receive(&mut self.buffer).map_err(NetlinkError::Receive)?;
             let received = self.buffer.get(..length);
             let received = received.ok_or(DumpError::Truncated { length, buffer: self.buffer.len() })?;
-            if walk(request.pass, self.sequence, received, &mut each)? == Progress::Done {
+            if walk(pass, self.sequence, received, &mut each)? == Progress::Done {
                 return Ok(());
             }
         }

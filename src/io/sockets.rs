@@ -1,7 +1,11 @@
-//! The socket collector: a thread that reads, and a handle any number of scrapes may ask.
+//! The socket collectors: for each network namespace a thread that reads, and one handle any number of scrapes may
+//! ask.
 
 use std::{
+    fs::File,
     io,
+    os::fd::AsRawFd,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, Sender},
@@ -10,77 +14,156 @@ use std::{
     time::{Duration, Instant},
 };
 
+use thiserror::Error;
 use tokio::sync::watch;
 
-use super::{clock::thread_cpu_time, netlink::Dumper, procfs::ProcNet};
+use super::{
+    clock::thread_cpu_time,
+    netlink::Dumper,
+    socket_reader::{ReadError, SocketReader},
+};
 use crate::{
-    config::{Sockets, SourceChoice},
+    config::{Netns, Sockets},
     sockets::{
-        backoff::Backoff,
-        cache::{Answer, Cache},
+        cache::{Answer, Cache, Scope},
         cooldown::{Cost, resting_until},
-        report::{Reading, Report, Snapshot},
-        source::{Fallbacks, Source},
-        state::{StateCounts, StateSet},
+        report::{Counts, Reading, Report, Snapshot},
+        source::Source,
     },
 };
 
-/// Starts the collector thread. It ends when the last handle is dropped.
-pub fn start(config: &Sockets) -> io::Result<SocketsHandle> {
-    start_with(config, Dumper::of_kernel())
+/// Why the collectors could not be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// No thread could be started.
+    #[error("cannot start a thread for the sockets (see ulimit -u): {0}")]
+    Thread(#[source] io::Error),
+    /// A network namespace could not be entered.
+    #[error("cannot enter network namespace {} (see ip netns; needs CAP_SYS_ADMIN): {source}", path.display())]
+    Namespace {
+        /// Of the namespace.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
-/// [`start`] with a netlink of the caller's.
-pub fn start_with(config: &Sockets, netlink: Dumper) -> io::Result<SocketsHandle> {
-    let collector = Collector::new(config, netlink);
-    let cache = Arc::new(Mutex::new(Cache::new(config.cache_ttl)));
-    let (wake, requests) = mpsc::channel();
-    let (publish, snapshot) = watch::channel(Arc::default());
-    let worker =
-        Worker { collector, requests, publish, cache: Arc::clone(&cache), cpu_budget: config.cpu_budget };
-    thread::Builder::new().name("sockets".into()).spawn(move || worker.run())?;
-    Ok(SocketsHandle { cache, wake, snapshot })
+/// Starts a collector for the caller's network namespace, and one for each of `config.netns`. They end when the last
+/// handle is dropped.
+///
+/// Entering a namespace needs a capability, so this comes before capabilities are dropped; the threads that entered
+/// one have dropped theirs when this returns.
+pub fn start(config: &Sockets) -> Result<SocketsHandle, StartError> {
+    let mut handle = start_with(config, Dumper::of_kernel())?;
+    for netns in &config.netns {
+        let collector = Collector::start(config, Dumper::of_kernel(), Some(netns.clone()))?;
+        handle.collectors.push(collector);
+    }
+    Ok(handle)
 }
 
-/// Asks the collector.
+/// [`start`] for the caller's network namespace only, with a netlink of the caller's.
+pub fn start_with(config: &Sockets, netlink: Dumper) -> Result<SocketsHandle, StartError> {
+    Ok(SocketsHandle { collectors: vec![Collector::start(config, netlink, None)?] })
+}
+
+/// Asks the collectors.
 #[derive(Debug, Clone)]
 pub struct SocketsHandle {
-    cache: Arc<Mutex<Cache>>,
-    wake: Sender<()>,
-    snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// The caller's namespace first.
+    collectors: Vec<Collector>,
 }
 
 impl SocketsHandle {
-    /// The sockets now, or as they last were.
+    /// The sockets now, or as they last were, of each namespace: the program's own first.
     ///
     /// Any number of callers cause one read. None waits longer than `within` after a read's start: what there
     /// is by then is served, with its age.
-    pub async fn report(&self, within: Duration) -> Arc<Report> {
+    pub async fn reports(&self, within: Duration) -> Vec<Report> {
+        let questions: Vec<_> = self.collectors.iter().map(Collector::ask).collect();
+        let mut reports = Vec::with_capacity(questions.len());
+        for question in questions {
+            reports.push(question.answer(within).await);
+        }
+        reports
+    }
+}
+
+/// One thread's end of the conversation.
+#[derive(Debug, Clone)]
+struct Collector {
+    netns: Option<Arc<str>>,
+    cache: Arc<Mutex<Cache>>,
+    wake: Sender<Scope>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+}
+
+impl Collector {
+    fn start(config: &Sockets, netlink: Dumper, netns: Option<Netns>) -> Result<Self, StartError> {
+        let cache = Arc::new(Mutex::new(Cache::new(config.cache_ttl)));
+        let (wake, requests) = mpsc::channel();
+        let (publish, snapshot) = watch::channel(Arc::default());
+        let (entered, outcome) = mpsc::channel();
+        let collector =
+            Self { netns: netns.as_ref().map(|netns| netns.name.as_str().into()), cache, wake, snapshot };
+        let (config, cache) = (config.clone(), Arc::clone(&collector.cache));
+        let body = move || {
+            let outcome = netns.map_or(Ok(()), |netns| enter(netns.path));
+            let ready = outcome.is_ok();
+            // The one that started this thread waits for it.
+            let _ = entered.send(outcome);
+            if ready {
+                // Shared by all namespaces.
+                let cpu_budget = config.cpu_budget / (1 + config.netns.len()) as f64;
+                let reader = SocketReader::new(&config, netlink);
+                Worker { reader, requests, publish, cache, cpu_budget }.run();
+            }
+        };
+        thread::Builder::new().name("sockets".into()).spawn(body).map_err(StartError::Thread)?;
+        let died = || StartError::Thread(io::ErrorKind::BrokenPipe.into());
+        outcome.recv().map_err(|_| died())?.map(|()| collector)
+    }
+
+    /// Starts a read, or joins the one in flight.
+    fn ask(&self) -> Question<'_> {
         let mut snapshot = self.snapshot.clone();
         // Marked before asking: a read that ends in between is seen as a change.
         snapshot.mark_unchanged();
         let asked = Instant::now();
-        let answer = lock(&self.cache).ask(asked);
-        let since = match answer {
+        let since = match lock(&self.cache).ask(asked) {
             Answer::Serve => None,
             Answer::Wait { since } => Some(since),
-            Answer::Read => {
+            Answer::Read(scope) => {
                 // The thread only ends when no handle is left.
-                let _ = self.wake.send(());
+                let _ = self.wake.send(scope);
                 Some(asked)
             }
         };
-        let overdue = match since {
+        Question { collector: self, snapshot, since }
+    }
+}
+
+/// A read that was asked for.
+struct Question<'a> {
+    collector: &'a Collector,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// When the read in flight was started, if one is waited for.
+    since: Option<Instant>,
+}
+
+impl Question<'_> {
+    async fn answer(mut self, within: Duration) -> Report {
+        let overdue = match self.since {
             None => false,
             Some(since) => {
-                let patience = within.saturating_sub(asked.saturating_duration_since(since));
-                tokio::time::timeout(patience, snapshot.changed()).await.is_err()
+                let patience = within.saturating_sub(since.elapsed());
+                tokio::time::timeout(patience, self.snapshot.changed()).await.is_err()
             }
         };
-        let snapshot = Arc::clone(&snapshot.borrow());
+        let snapshot = Arc::clone(&self.snapshot.borrow());
         let now = Instant::now();
-        let cooldown = lock(&self.cache).cooldown(now);
-        Arc::new(Report::new(snapshot, now, cooldown, overdue))
+        let cooldown = lock(&self.collector.cache).cooldown(now);
+        Report::new(self.collector.netns.clone(), snapshot, now, cooldown, overdue)
     }
 }
 
@@ -89,10 +172,23 @@ fn lock(cache: &Mutex<Cache>) -> MutexGuard<'_, Cache> {
     cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Moves the calling thread, for good, to the network namespace mounted at `path`, and gives up the capabilities
+/// that took.
+fn enter(path: PathBuf) -> Result<(), StartError> {
+    let entered = File::open(&path).and_then(|namespace| {
+        // SAFETY: setns takes a descriptor, which is open during the call, and affects the calling thread only.
+        match unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } {
+            0 => caps::clear(None, caps::CapSet::Permitted).map_err(io::Error::other),
+            _ => Err(io::Error::last_os_error()),
+        }
+    });
+    entered.map_err(|source| StartError::Namespace { path, source })
+}
+
 /// The thread: reads when woken, measures, publishes.
 struct Worker {
-    collector: Collector,
-    requests: Receiver<()>,
+    reader: SocketReader,
+    requests: Receiver<Scope>,
     publish: watch::Sender<Arc<Snapshot>>,
     cache: Arc<Mutex<Cache>>,
     cpu_budget: f64,
@@ -100,115 +196,64 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        while self.requests.recv().is_ok() {
+        while let Ok(scope) = self.requests.recv() {
             let (started, cpu_before) = (Instant::now(), thread_cpu_time());
-            let (source, outcome) = self.collector.read(started);
-            let cost = Cost {
-                started,
-                elapsed: started.elapsed(),
-                cpu: thread_cpu_time().saturating_sub(cpu_before),
+            let (source, mut snapshot) = match scope {
+                Scope::Everything => self.everything(started),
+                Scope::Listeners => self.listeners(),
             };
-            let snapshot = self.next_snapshot(source, outcome, cost);
+            let elapsed = started.elapsed();
+            let cost = Cost { started, elapsed, cpu: thread_cpu_time().saturating_sub(cpu_before) };
+            if let (Scope::Everything, Some(reading)) = (scope, &mut snapshot.reading) {
+                reading.elapsed = elapsed;
+            }
             // The rest is set before the snapshot is seen, so that no page tells of one without the other.
-            let mut cache = lock(&self.cache);
-            cache.finished(resting_until(cost, source, self.cpu_budget));
+            lock(&self.cache).finished(resting_until(cost, source, self.cpu_budget));
             self.publish.send_replace(Arc::new(snapshot));
         }
     }
 
-    fn next_snapshot(&self, source: Source, outcome: Result<StateCounts, String>, cost: Cost) -> Snapshot {
-        let last = Arc::clone(&self.publish.borrow());
-        let fallbacks = self.collector.fallbacks;
+    fn everything(&mut self, started: Instant) -> (Source, Snapshot) {
+        let (source, outcome) = self.reader.read(started);
+        (source, self.next_snapshot(started, source, outcome))
+    }
+
+    fn next_snapshot(
+        &self,
+        started: Instant,
+        source: Source,
+        outcome: Result<Counts, ReadError>,
+    ) -> Snapshot {
+        let last = Snapshot::clone(&self.publish.borrow());
+        let fallbacks = self.reader.fallbacks();
         match outcome {
-            Ok(states) => {
+            Ok(counts) => {
                 if last.error.is_some() {
                     tracing::info!(source = source.label(), "TCP sockets are counted again");
                 }
-                let reading = Reading { states, source, started: cost.started, elapsed: cost.elapsed };
+                let reading = Reading { source, started, elapsed: Duration::ZERO, counts };
                 Snapshot { reading: Some(reading), fallbacks, error: None }
             }
             Err(error) => {
+                let error = error.to_string();
                 if last.error.as_ref() != Some(&error) {
                     tracing::error!(%error, "TCP sockets cannot be counted");
                 }
-                Snapshot { reading: last.reading, fallbacks, error: Some(error) }
-            }
-        }
-    }
-}
-
-/// Reads from the source in force.
-struct Collector {
-    choice: SourceChoice,
-    netlink: Dumper,
-    procfs: ProcNet,
-    backoff: Backoff,
-    fallbacks: Fallbacks,
-    /// Why netlink last failed, while it does: logged once.
-    netlink_error: Option<String>,
-}
-
-impl Collector {
-    fn new(config: &Sockets, netlink: Dumper) -> Self {
-        Self {
-            choice: config.source,
-            netlink,
-            procfs: ProcNet::new(&config.procfs),
-            backoff: Backoff::default(),
-            fallbacks: Fallbacks::default(),
-            netlink_error: None,
-        }
-    }
-
-    /// Counts the sockets; the source is the one read last, whose cost it was.
-    fn read(&mut self, now: Instant) -> (Source, Result<StateCounts, String>) {
-        match self.choice {
-            SourceChoice::Netlink => (Source::Netlink, self.dump().map_err(|error| error.to_string())),
-            SourceChoice::Procfs => (Source::Procfs, self.tables()),
-            SourceChoice::Auto => match self.try_netlink(now) {
-                Some(states) => (Source::Netlink, Ok(states)),
-                None => (Source::Procfs, self.tables()),
-            },
-        }
-    }
-
-    /// Netlink, unless it failed lately.
-    fn try_netlink(&mut self, now: Instant) -> Option<StateCounts> {
-        if !self.backoff.due(now) {
-            return None;
-        }
-        match self.dump() {
-            Ok(states) => {
-                self.backoff.succeeded();
-                if self.netlink_error.take().is_some() {
-                    tracing::info!("netlink works again: TCP sockets are counted by inet_diag");
-                }
-                Some(states)
-            }
-            Err(error) => {
-                self.backoff.failed(now);
-                self.fallbacks.add(error.reason());
-                let text = error.to_string();
-                if self.netlink_error.as_ref() != Some(&text) {
-                    tracing::warn!(
-                        error = %text,
-                        reason = error.reason().label(),
-                        "netlink failed: TCP sockets are counted from procfs, which costs more, until it works again"
-                    );
-                    self.netlink_error = Some(text);
-                }
-                None
+                Snapshot { fallbacks, error: Some(error), ..last }
             }
         }
     }
 
-    fn dump(&mut self) -> Result<StateCounts, super::netlink::NetlinkError> {
-        self.netlink.dump(StateSet::ALL, StateCounts::default, |counts, row| counts.add(row.state))
-    }
-
-    fn tables(&mut self) -> Result<StateCounts, String> {
-        let mut counts = StateCounts::default();
-        self.procfs.rows(|row| counts.add(row.state)).map_err(|error| error.to_string())?;
-        Ok(counts)
+    /// The last snapshot with the listeners as they are now. What comes from procfs stays as it is: listing its
+    /// listeners costs as much as listing all.
+    fn listeners(&mut self) -> (Source, Snapshot) {
+        let mut snapshot = Snapshot::clone(&self.publish.borrow());
+        if let Some(Reading { source: Source::Netlink, counts, .. }) = &mut snapshot.reading {
+            // If this fails, so will the next read of everything, and say so.
+            if let Ok(listeners) = self.reader.listeners() {
+                counts.listeners = Arc::new(listeners);
+            }
+        }
+        (Source::Netlink, snapshot)
     }
 }

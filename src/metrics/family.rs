@@ -19,13 +19,15 @@ pub struct HistogramSample {
 #[derive(Debug)]
 pub struct Family {
     metric: &'static Metric,
+    /// A label of samples to come that not every sample of the metric has.
+    extra: Option<(&'static str, String)>,
     samples: Vec<proto::Metric>,
 }
 
 impl Family {
     /// An empty family for `metric`.
     pub fn new(metric: &'static Metric) -> Self {
-        Self { metric, samples: Vec::new() }
+        Self { metric, extra: None, samples: Vec::new() }
     }
 
     /// A family with a single sample without labels.
@@ -33,9 +35,20 @@ impl Family {
         Self::new(metric).sample(&[], value).build()
     }
 
+    /// Gives the samples that follow one more label, or none (again).
+    pub fn label(&mut self, extra: Option<(&'static str, &str)>) {
+        self.extra = extra.map(|(name, value)| (name, value.to_owned()));
+    }
+
     /// Adds a counter's or gauge's value. `labels` are the values for [`Metric::labels`], in that order.
     #[must_use]
     pub fn sample(mut self, labels: &[&str], value: f64) -> Self {
+        self.push(labels, value);
+        self
+    }
+
+    /// [`Self::sample`] in place.
+    pub fn push(&mut self, labels: &[&str], value: f64) {
         let mut sample = self.labelled(labels);
         match self.metric.kind {
             Kind::Counter => {
@@ -51,7 +64,6 @@ impl Family {
             Kind::Histogram => debug_assert!(false, "{} is a histogram", self.metric.name),
         }
         self.samples.push(sample);
-        self
     }
 
     /// Adds a histogram's buckets. `labels` as for [`Self::sample`].
@@ -99,10 +111,12 @@ impl Family {
 
     fn labelled(&self, values: &[&str]) -> proto::Metric {
         debug_assert_eq!(values.len(), self.metric.labels.len(), "labels of {}", self.metric.name);
-        let pairs = self.metric.labels.iter().zip(values).map(|(name, value)| {
+        let own = self.metric.labels.iter().copied().zip(values.iter().copied());
+        let extra = self.extra.iter().map(|(name, value)| (*name, value.as_str()));
+        let pairs = own.chain(extra).map(|(name, value)| {
             let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value((*value).to_owned());
+            pair.set_name(name.to_owned());
+            pair.set_value(value.to_owned());
             pair
         });
         proto::Metric::from_label(pairs.collect())

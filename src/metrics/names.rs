@@ -50,6 +50,46 @@ metrics! {
         "How long the socket collector still waits before it reads again, to stay within its CPU budget.";
     TCP_FALLBACKS = Counter "dbwire_tcp_fallbacks_total" ["reason"]
         "Times the socket counts had to come from procfs because netlink failed, by reason.";
+    TCP_FAMILY_CONNECTION_STATES = Gauge "dbwire_tcp_family_connection_states" ["family", "state"]
+        "TCP sockets by address family and state; a v4-mapped socket is ipv6.";
+    TCP_PORT_CONNECTION_STATES = Gauge "dbwire_tcp_port_connection_states" ["port", "direction", "state"]
+        "TCP sockets of a watched port by state: inbound where the port is local, outbound where it is the peer's.";
+    TCP_UNACCEPTED_CONNECTIONS = Gauge "dbwire_tcp_unaccepted_connections" ["port"]
+        "Connections to a watched port that are established but not yet accepted by the server.";
+    TCP_TIMER_CONNECTIONS = Gauge "dbwire_tcp_timer_connections" ["port", "timer"]
+        "TCP sockets of a watched port that wait on a timer.";
+    TCP_PORT_SNAPSHOT_AGE = Gauge "dbwire_tcp_port_snapshot_age_seconds" []
+        "Age of the counts by port, which may be older than the others.";
+    TCP_PORT_RTT = Gauge "dbwire_tcp_port_rtt_seconds" ["port", "quantile"]
+        "Quantiles of the smoothed round-trip times of a watched port's connections that now exist.";
+    TCP_PORT_RETRANSMITTED = Gauge "dbwire_tcp_port_retransmitted_segments" ["port", "quantile"]
+        "Quantiles of the segments each connection of a watched port that now exists has sent again.";
+    TCP_LISTEN_QUEUE_LENGTH = Gauge "dbwire_tcp_listen_queue_length" ["port", "address"]
+        "Connections that wait to be accepted.";
+    TCP_LISTEN_QUEUE_LIMIT = Gauge "dbwire_tcp_listen_queue_limit" ["port", "address"]
+        "Connections that may wait to be accepted: the listener's backlog.";
+    TCP_EPHEMERAL_PORTS_USED = Gauge "dbwire_tcp_ephemeral_ports_used" ["source", "destination"]
+        "Local ports in use for connections from source to destination, for the pairs with the most.";
+    TCP_EPHEMERAL_PORTS_LIMIT = Gauge "dbwire_tcp_ephemeral_ports_limit" ["source", "destination"]
+        "Local ports there are for connections from source to destination.";
+    TCP_UNLISTED_ENTRIES = Gauge "dbwire_tcp_unlisted_entries" ["kind"]
+        "What a limit kept off this page: listeners, listening ports, and sockets of source and destination pairs.";
+    TCP_PLAN_INFO = Gauge "dbwire_tcp_plan_info" ["plan"]
+        "1 for the way the sockets are now counted.";
+    TCP_PLAN_VERIFIED_AGE = Gauge "dbwire_tcp_plan_verified_age_seconds" []
+        "Time since the kernel's counters were last compared with a dump of every socket.";
+    TCP_LISTEN_OVERFLOWS = Counter "dbwire_tcp_listen_overflows_total" []
+        "Connections refused because an accept queue was full (ListenOverflows).";
+    TCP_LISTEN_DROPS = Counter "dbwire_tcp_listen_drops_total" []
+        "Connections dropped on their way into an accept queue, for whatever reason (ListenDrops).";
+    TCP_TIMEOUTS = Counter "dbwire_tcp_timeouts_total" []
+        "Retransmission timers that ran out (TCPTimeouts).";
+    TCP_SYN_RETRANSMITS = Counter "dbwire_tcp_syn_retransmits_total" []
+        "SYN and SYN|ACK segments sent again (TCPSynRetrans).";
+    TCP_ORPHANS = Gauge "dbwire_tcp_orphans" []
+        "TCP sockets of the host that no program holds any more.";
+    TCP_MEMORY = Gauge "dbwire_tcp_memory_bytes" []
+        "Memory in the buffers of the host's TCP sockets.";
 
     MYSQL_COMMANDS = Counter "dbwire_mysql_commands_total" ["command"]
         "Estimated MySQL commands by protocol name: each command seen adds the multiplier in force.";

@@ -1,95 +1,237 @@
-//! [`Report`] → the `dbwire_tcp_*` families.
+//! [`Report`]s → the `dbwire_tcp_*` families.
 
 use std::time::Duration;
 
 use prometheus::proto::MetricFamily;
 
-use super::{family::Family, names};
-use crate::sockets::report::Report;
+use super::{
+    family::Family,
+    names::{self, Metric},
+};
+use crate::sockets::{
+    ports::{Direction, PortCounts},
+    report::{PortReading, Report},
+    row::Family as AddressFamily,
+    tcp_info::Quantiles,
+};
 
-/// Every socket family that has samples. Counts that were never read are absent, not zero.
-pub fn families(report: &Report) -> Vec<MetricFamily> {
-    let mut families = Vec::new();
-    if let Some(reading) = &report.snapshot.reading {
-        let mut states = Family::new(&names::TCP_CONNECTION_STATES);
-        for (state, count) in reading.states.iter() {
-            states = states.sample(&[state.label()], count as f64);
-        }
-        families.push(states.build());
-        families.push(Family::new(&names::TCP_SOURCE_INFO).sample(&[reading.source.label()], 1.0).build());
-    }
-    families.extend(report.age.map(|age| seconds(&names::TCP_SNAPSHOT_AGE, age)));
-    families.push(seconds(&names::TCP_COOLDOWN, report.cooldown));
-    let mut fallbacks = Family::new(&names::TCP_FALLBACKS);
-    for (reason, count) in report.snapshot.fallbacks.iter() {
-        fallbacks = fallbacks.sample(&[reason.label()], count as f64);
-    }
-    families.push(fallbacks.build());
-    families
+/// Takes the samples of one family.
+type Sink<'a> = &'a mut dyn FnMut(&[&str], f64);
+
+/// The quantiles exported of a distribution over sockets.
+const QUANTILES: [(&str, f64); 4] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99), ("1", 1.0)];
+
+/// Every socket family that has samples. Counts that were never read are absent, not zero. Samples of a network
+/// namespace other than the program's own have a label `netns`.
+pub fn families(reports: &[Report]) -> Vec<MetricFamily> {
+    let families = [
+        states(reports),
+        by_port(reports),
+        ephemeral_ports(reports),
+        quantiles(reports),
+        listeners(reports),
+        host(reports),
+        provenance(reports),
+    ];
+    families.into_iter().flatten().filter(|family| !family.get_metric().is_empty()).collect()
 }
 
-fn seconds(metric: &'static names::Metric, duration: Duration) -> MetricFamily {
-    Family::single(metric, duration.as_secs_f64())
+/// Where the counts come from, and how old they are.
+fn provenance(reports: &[Report]) -> Vec<MetricFamily> {
+    vec![
+        family(&names::TCP_SOURCE_INFO, reports, |report, add| {
+            if let Some(reading) = &report.snapshot.reading {
+                add(&[reading.source.label()], 1.0);
+            }
+        }),
+        family(&names::TCP_PLAN_INFO, reports, |report, add| {
+            if let Some(counts) = report.counts() {
+                add(&[counts.plan.label()], 1.0);
+            }
+        }),
+        family(&names::TCP_PLAN_VERIFIED_AGE, reports, |report, add| {
+            if let Some(verified) = report.counts().and_then(|counts| counts.verified) {
+                add(&[], seconds(report.since(verified)));
+            }
+        }),
+        family(&names::TCP_SNAPSHOT_AGE, reports, |report, add| {
+            if let Some(age) = report.age() {
+                add(&[], seconds(age));
+            }
+        }),
+        family(&names::TCP_COOLDOWN, reports, |report, add| add(&[], seconds(report.cooldown))),
+        family(&names::TCP_FALLBACKS, reports, |report, add| {
+            for (reason, count) in report.snapshot.fallbacks.iter() {
+                add(&[reason.label()], count as f64);
+            }
+        }),
+    ]
+}
+
+fn states(reports: &[Report]) -> Vec<MetricFamily> {
+    vec![
+        family(&names::TCP_CONNECTION_STATES, reports, |report, add| {
+            for (state, count) in report.counts().iter().flat_map(|counts| counts.states.iter()) {
+                add(&[state.label()], count as f64);
+            }
+        }),
+        family(&names::TCP_FAMILY_CONNECTION_STATES, reports, |report, add| {
+            let Some(tally) = report.counts().and_then(|counts| counts.families) else { return };
+            for family in AddressFamily::ALL {
+                for (state, count) in tally.family(family).iter() {
+                    add(&[family.label(), state.label()], count as f64);
+                }
+            }
+        }),
+    ]
+}
+
+fn by_port(reports: &[Report]) -> Vec<MetricFamily> {
+    vec![
+        each_port(&names::TCP_PORT_CONNECTION_STATES, reports, |port, counts, add| {
+            for direction in Direction::ALL {
+                for (state, count) in counts.states(direction).iter() {
+                    add(&[port, direction.label(), state.label()], count as f64);
+                }
+            }
+        }),
+        each_port(&names::TCP_UNACCEPTED_CONNECTIONS, reports, |port, counts, add| {
+            add(&[port], counts.not_accepted as f64);
+        }),
+        each_port(&names::TCP_TIMER_CONNECTIONS, reports, |port, counts, add| {
+            for (timer, count) in counts.timers() {
+                add(&[port, timer], count as f64);
+            }
+        }),
+        family(&names::TCP_PORT_SNAPSHOT_AGE, reports, |report, add| {
+            if let Some(ports) = port_reading(report) {
+                add(&[], seconds(report.since(ports.started)));
+            }
+        }),
+    ]
+}
+
+fn ephemeral_ports(reports: &[Report]) -> Vec<MetricFamily> {
+    let of_pairs = |metric, value: fn(u32, u32) -> u32| {
+        family(metric, reports, move |report, add| {
+            let Some(worst) = port_reading(report).and_then(|ports| ports.worst.as_ref()) else { return };
+            for (pair, used) in &worst.pairs {
+                let source = pair.source.to_canonical().to_string();
+                let destination = std::net::SocketAddr::new(pair.destination.ip(), pair.destination.port);
+                add(&[&source, &destination.to_string()], f64::from(value(*used, worst.limit)));
+            }
+        })
+    };
+    vec![
+        of_pairs(&names::TCP_EPHEMERAL_PORTS_USED, |used, _limit| used),
+        of_pairs(&names::TCP_EPHEMERAL_PORTS_LIMIT, |_used, limit| limit),
+    ]
+}
+
+fn quantiles(reports: &[Report]) -> Vec<MetricFamily> {
+    let of_ports = |metric, quantiles: fn(&crate::sockets::census::PortInfo) -> &Quantiles, unit: f64| {
+        family(metric, reports, move |report, add| {
+            let Some(ports) = port_reading(report) else { return };
+            for (port, info) in ports.watched.ports().iter().zip(&ports.info) {
+                for (label, share) in QUANTILES {
+                    if let Some(value) = quantiles(info).quantile(share) {
+                        add(&[&port.to_string(), label], f64::from(value) * unit);
+                    }
+                }
+            }
+        })
+    };
+    vec![
+        of_ports(&names::TCP_PORT_RTT, |info| &info.rtt, 1e-6),
+        of_ports(&names::TCP_PORT_RETRANSMITTED, |info| &info.retransmits, 1.0),
+    ]
+}
+
+fn listeners(reports: &[Report]) -> Vec<MetricFamily> {
+    let of_listeners = |metric, value: fn(&crate::sockets::listeners::Listener) -> Option<u64>| {
+        family(metric, reports, move |report, add| {
+            for listener in report.counts().iter().flat_map(|counts| counts.listeners.iter()) {
+                if let Some(value) = value(listener) {
+                    let (port, address) = (listener.local.port.to_string(), listener.local.ip().to_string());
+                    add(&[&port, &address], value as f64);
+                }
+            }
+        })
+    };
+    vec![
+        of_listeners(&names::TCP_LISTEN_QUEUE_LENGTH, |listener| Some(listener.queue)),
+        of_listeners(&names::TCP_LISTEN_QUEUE_LIMIT, |listener| listener.limit),
+    ]
+}
+
+fn host(reports: &[Report]) -> Vec<MetricFamily> {
+    use crate::sockets::counters::{Events, Gauges};
+
+    let event = |metric, value: fn(&Events) -> u64| {
+        family(metric, reports, move |report, add| {
+            if let Some(events) = report.counts().and_then(|counts| counts.events.as_ref()) {
+                add(&[], value(events) as f64);
+            }
+        })
+    };
+    // Of the host, not of a namespace.
+    let gauge = |metric, value: fn(&Gauges) -> u64| {
+        family(metric, reports.get(..1).unwrap_or_default(), move |report, add| {
+            if let Some(gauges) = report.counts().and_then(|counts| counts.gauges.as_ref()) {
+                add(&[], value(gauges) as f64);
+            }
+        })
+    };
+    vec![
+        event(&names::TCP_LISTEN_OVERFLOWS, |events| events.listen_overflows),
+        event(&names::TCP_LISTEN_DROPS, |events| events.listen_drops),
+        event(&names::TCP_TIMEOUTS, |events| events.timeouts),
+        event(&names::TCP_SYN_RETRANSMITS, |events| events.syn_retransmits),
+        gauge(&names::TCP_ORPHANS, |gauges| gauges.orphans),
+        gauge(&names::TCP_MEMORY, |gauges| gauges.memory_bytes),
+        family(&names::TCP_UNLISTED_ENTRIES, reports, |report, add| {
+            let Some(counts) = report.counts() else { return };
+            let ports = counts.ports.as_ref();
+            let refused_ports = ports.map_or(0, |ports| ports.watched.refused());
+            let pairs = ports.and_then(|ports| ports.worst.as_ref()).map_or(0, |worst| worst.refused);
+            add(&["listeners"], counts.listeners.refused() as f64);
+            add(&["ports"], refused_ports as f64);
+            add(&["pairs"], pairs as f64);
+        }),
+    ]
+}
+
+/// A family with the samples `samples` gives for each report.
+fn family(metric: &'static Metric, reports: &[Report], samples: impl Fn(&Report, Sink<'_>)) -> MetricFamily {
+    let mut family = Family::new(metric);
+    for report in reports {
+        family.label(report.netns.as_ref().map(|netns| ("netns", &**netns)));
+        samples(report, &mut |labels, value| family.push(labels, value));
+    }
+    family.build()
+}
+
+/// A family with the samples `samples` gives for each watched port, given as a label's value.
+fn each_port(
+    metric: &'static Metric,
+    reports: &[Report],
+    samples: impl Fn(&str, &PortCounts, Sink<'_>),
+) -> MetricFamily {
+    family(metric, reports, |report, add| {
+        let Some(ports) = port_reading(report) else { return };
+        for (port, counts) in ports.table.iter(&ports.watched) {
+            samples(&port.to_string(), counts, add);
+        }
+    })
+}
+
+fn port_reading(report: &Report) -> Option<&PortReading> {
+    report.counts()?.ports.as_deref()
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "std makes an `Instant` in no other way")]
-mod tests {
-    use std::{sync::Arc, time::Instant};
-
-    use prometheus::{Encoder, TextEncoder};
-
-    use super::*;
-    use crate::sockets::{
-        report::{Reading, Snapshot},
-        source::{FallbackReason, Source},
-        state::{State, StateCounts},
-    };
-
-    fn page(snapshot: Snapshot, now: Instant) -> String {
-        let report = Report::new(Arc::new(snapshot), now, Duration::from_millis(1500), false);
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&families(&report), &mut text).unwrap();
-        String::from_utf8(text).unwrap()
-    }
-
-    #[test]
-    fn all_eleven_states_are_there_once_they_are_known() {
-        let started = Instant::now();
-        let mut states = StateCounts::default();
-        states.add(State::Listen);
-        let reading = Reading { states, source: Source::Netlink, started, elapsed: Duration::ZERO };
-        let text = page(
-            Snapshot { reading: Some(reading), ..Snapshot::default() },
-            started + Duration::from_millis(250),
-        );
-        for state in State::ALL {
-            let value = u64::from(state == State::Listen);
-            let line = format!("dbwire_tcp_connection_states{{state=\"{}\"}} {value}\n", state.label());
-            assert!(text.contains(&line), "{line}{text}");
-        }
-        assert!(text.contains("\ndbwire_tcp_source_info{source=\"netlink\"} 1\n"));
-        assert!(text.contains("\ndbwire_tcp_snapshot_age_seconds 0.25\n"));
-        assert!(text.contains("\ndbwire_tcp_cooldown_seconds 1.5\n"));
-    }
-
-    #[test]
-    fn counts_that_were_never_read_are_absent() {
-        let text = page(Snapshot::default(), Instant::now());
-        for name in ["connection_states", "source_info", "snapshot_age"] {
-            assert!(!text.contains(name), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_fallback_reason_is_there_from_the_start() {
-        let mut snapshot = Snapshot::default();
-        snapshot.fallbacks.add(FallbackReason::Handler);
-        let text = page(snapshot, Instant::now());
-        for reason in FallbackReason::ALL {
-            let value = u64::from(reason == FallbackReason::Handler);
-            let line = format!("dbwire_tcp_fallbacks_total{{reason=\"{}\"}} {value}\n", reason.label());
-            assert!(text.contains(&line), "{line}{text}");
-        }
-    }
-}
+mod tests;

@@ -49,6 +49,9 @@ impl Greeting {
     }
 }
 
+/// Longest login request taken for one: connection attributes may take 64 KiB.
+const LONGEST_LOGIN: u32 = 1 << 17;
+
 /// What is used of `Protocol::HandshakeResponse41`, `…320` and `Protocol::SSLRequest`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoginRequest<'a> {
@@ -61,6 +64,16 @@ pub struct LoginRequest<'a> {
 }
 
 impl<'a> LoginRequest<'a> {
+    /// Whether a segment may begin with one: it answers packet 0, and is not absurdly long. Other bytes are not MySQL's.
+    pub fn may_begin(segment: &[u8]) -> bool {
+        match segment {
+            [low, middle, high, sequence, ..] => {
+                *sequence == 1 && u32::from_le_bytes([*low, *middle, *high, 0]) <= LONGEST_LOGIN
+            }
+            _ => true,
+        }
+    }
+
     /// Reads the payload of the client's first packet, sent in answer to `greeting`; `None` if it is malformed.
     pub fn parse(payload: &'a [u8], greeting: &Greeting) -> Option<Self> {
         let mut reader = Reader::new(payload);

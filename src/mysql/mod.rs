@@ -21,6 +21,7 @@ pub mod compress;
 pub mod event;
 pub mod handshake;
 pub mod packet;
+pub mod pending;
 pub mod prepared;
 pub mod proxy;
 pub mod response;

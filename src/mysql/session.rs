@@ -8,8 +8,6 @@
 //! that can only be the start of a request ([`resync::begins_request`]); a server's at the first response to a request
 //! that was sent while nothing else was waiting. Until then its bytes are passed over, and no reply is counted.
 
-use std::collections::VecDeque;
-
 use super::{
     capabilities::Capabilities,
     command::{self, Command},
@@ -17,6 +15,7 @@ use super::{
     event::{Event, Login, Observer, Reply, ServerError, StatementRef, Visibility},
     handshake::{Greeting, LoginRequest},
     packet::{Framer, Lost, Message},
+    pending::{Pending, Queue},
     prepared::PreparedStatements,
     proxy,
     response::{Response, Step, parse_error},
@@ -25,7 +24,7 @@ use super::{
 };
 use crate::{
     digest::Statement,
-    limits::{self, Bounds, Limit},
+    limits::{self, Bounds},
     packet::Timestamp,
     stream::{Direction, flows::Start},
 };
@@ -51,17 +50,6 @@ enum Phase {
     Tls,
     /// Not MySQL, or over.
     Ignored,
-}
-
-/// A command that waits for its response.
-#[derive(Debug, Clone, Copy)]
-struct Pending {
-    command: Command,
-    statement: Option<StatementRef>,
-    /// When the last byte of the request was seen.
-    requested_at: Timestamp,
-    /// Sequence id that the first packet of the response must have.
-    sequence: u8,
 }
 
 /// See the module's documentation.
@@ -120,7 +108,7 @@ struct Dialogue {
     server_lost: bool,
     /// The server's next byte begins a message, whatever its framer was in the middle of.
     server_restarts: bool,
-    pending: VecDeque<Pending>,
+    pending: Queue,
     /// The response to the first of `pending`.
     response: Response,
     first_response_at: Timestamp,
@@ -141,7 +129,7 @@ impl Session {
                 client_lost: lost,
                 server_lost: lost,
                 server_restarts: false,
-                pending: VecDeque::new(),
+                pending: Queue::default(),
                 response: Response::new(Command::Ping),
                 first_response_at: Timestamp(0),
                 prepared: PreparedStatements::default(),
@@ -229,10 +217,11 @@ impl Session {
         match input {
             _ if waits => {}
             Input::Bytes(bytes) => blocks.data(bytes, codecs, bounds, out),
-            Input::Gap(length) => blocks.gap(length, codecs, bounds, out),
+            Input::Gap(length) => blocks.gap(length, codecs, out),
         }
         self.tidy(bounds);
         self.compression = Some(compression);
+        self.tidy(bounds);
     }
 
     /// The next bytes of a direction's packets.
@@ -255,15 +244,16 @@ impl Session {
         self.tidy(bounds);
     }
 
-    /// Keeps nothing of a message that will not be completed.
+    /// Keeps nothing of a message that will not be completed, and no room for commands that will not be answered.
     #[inline]
     fn tidy(&mut self, bounds: &Bounds) {
         let opaque = self.dialogue.is_opaque();
         if opaque || self.dialogue.client_lost {
-            self.client.reset(bounds);
+            self.client.release(bounds);
+            self.dialogue.pending.release(bounds);
         }
         if opaque || self.dialogue.server_lost {
-            self.server.reset(bounds);
+            self.server.release(bounds);
         }
     }
 
@@ -301,11 +291,12 @@ impl Session {
     /// The connection is being forgotten: gives back what it reserved.
     pub fn release(&mut self, Shared { bounds, codecs }: Shared<'_>) {
         if let Some(compression) = &mut self.compression {
-            compression.client.release(codecs, bounds);
-            compression.server.release(codecs, bounds);
+            compression.client.release(codecs);
+            compression.server.release(codecs);
         }
-        self.client.reset(bounds);
-        self.server.reset(bounds);
+        self.client.release(bounds);
+        self.server.release(bounds);
+        self.dialogue.pending.release(bounds);
         self.dialogue.prepared.clear(bounds);
     }
 
@@ -318,6 +309,13 @@ impl Session {
     ) {
         if self.dialogue.phase == Phase::Greeting {
             return self.before_greeting(bytes);
+        }
+        if matches!(self.dialogue.phase, Phase::Login(_))
+            && self.client.is_at_boundary()
+            && !LoginRequest::may_begin(bytes)
+        {
+            self.dialogue.phase = Phase::Ignored;
+            return;
         }
         if self.dialogue.client_lost {
             if !resync::begins_request(bytes) {
@@ -565,15 +563,12 @@ impl Dialogue {
     }
 
     fn expect(&mut self, pending: Pending, bounds: &Bounds, observer: &mut impl Observer) {
-        if self.pending.len() >= limits::PIPELINE {
-            bounds.hit(Limit::Pipeline);
-            self.lose(Direction::ToClient, observer);
-            return;
-        }
         if self.pending.is_empty() {
             self.response = Response::new(pending.command);
         }
-        self.pending.push_back(pending);
+        if !self.pending.push(pending, bounds) {
+            self.lose(Direction::ToClient, observer);
+        }
     }
 
     fn reply(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
@@ -629,7 +624,7 @@ impl Dialogue {
             rows_affected: self.response.affected,
             error,
         }));
-        self.pending.pop_front();
+        self.pending.pop(bounds);
         if let Some(next) = self.pending.front() {
             self.response = Response::new(next.command);
         }

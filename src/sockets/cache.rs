@@ -2,13 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+/// How much to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Every socket.
+    Everything,
+    /// Listeners only, which costs microseconds: the collector has to rest.
+    Listeners,
+}
+
 /// What a caller is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Serve the last snapshot: it is fresh enough, or the collector has to rest.
+    /// Serve the last snapshot: it is fresh enough.
     Serve,
     /// Start a read; the caller is the one to do so, and [`Cache::finished`] must follow.
-    Read,
+    Read(Scope),
     /// A read is in flight since then: wait for it, but not for ever.
     Wait {
         /// When it was started.
@@ -37,18 +46,20 @@ impl Cache {
         if let Some(since) = self.reading_since {
             return Answer::Wait { since };
         }
-        if self.fresh_until.max(self.resting_until).is_some_and(|until| now < until) {
+        let before = |until: Option<Instant>| until.is_some_and(|until| now < until);
+        if before(self.fresh_until) {
             return Answer::Serve;
         }
         self.reading_since = Some(now);
         self.fresh_until = now.checked_add(self.time_to_live);
-        Answer::Read
+        Answer::Read(if before(self.resting_until) { Scope::Listeners } else { Scope::Everything })
     }
 
-    /// The read in flight has ended, and the next may not start before `resting_until`.
+    /// The read in flight has ended, and the next of everything may not start before `resting_until`, or an
+    /// earlier read's, if that is later.
     pub fn finished(&mut self, resting_until: Option<Instant>) {
         self.reading_since = None;
-        self.resting_until = resting_until;
+        self.resting_until = self.resting_until.max(resting_until);
     }
 
     /// How long the collector still has to rest.
@@ -67,7 +78,7 @@ mod tests {
     #[test]
     fn the_first_caller_reads_and_the_others_wait_for_it() {
         let (mut cache, start) = (Cache::new(SECOND), Instant::now());
-        assert_eq!(cache.ask(start), Answer::Read);
+        assert_eq!(cache.ask(start), Answer::Read(Scope::Everything));
         for later in [0, 1, 100] {
             assert_eq!(cache.ask(start + later * SECOND), Answer::Wait { since: start });
         }
@@ -76,29 +87,32 @@ mod tests {
     #[test]
     fn reads_start_no_closer_together_than_the_time_to_live() {
         let (mut cache, start) = (Cache::new(SECOND), Instant::now());
-        assert_eq!(cache.ask(start), Answer::Read);
+        assert_eq!(cache.ask(start), Answer::Read(Scope::Everything));
         cache.finished(None);
         assert_eq!(cache.ask(start + SECOND - Duration::from_nanos(1)), Answer::Serve);
-        assert_eq!(cache.ask(start + SECOND), Answer::Read);
+        assert_eq!(cache.ask(start + SECOND), Answer::Read(Scope::Everything));
     }
 
     #[test]
-    fn a_resting_collector_serves_what_it_has_and_says_how_long() {
+    fn a_resting_collector_reads_listeners_only_and_says_how_long() {
         let (mut cache, start) = (Cache::new(SECOND), Instant::now());
-        assert_eq!(cache.ask(start), Answer::Read);
+        assert_eq!(cache.ask(start), Answer::Read(Scope::Everything));
         cache.finished(Some(start + 10 * SECOND));
-        assert_eq!(cache.ask(start + 4 * SECOND), Answer::Serve);
+        assert_eq!(cache.ask(start + SECOND / 2), Answer::Serve);
+        assert_eq!(cache.ask(start + 4 * SECOND), Answer::Read(Scope::Listeners));
+        // That cost next to nothing, and does not shorten the rest.
+        cache.finished(Some(start + 5 * SECOND));
         assert_eq!(cache.cooldown(start + 4 * SECOND), 6 * SECOND);
-        assert_eq!(cache.ask(start + 10 * SECOND), Answer::Read);
+        assert_eq!(cache.ask(start + 10 * SECOND), Answer::Read(Scope::Everything));
         assert_eq!(cache.cooldown(start + 11 * SECOND), Duration::ZERO);
     }
 
     #[test]
     fn a_time_to_live_of_zero_still_allows_one_read_at_a_time() {
         let (mut cache, start) = (Cache::new(Duration::ZERO), Instant::now());
-        assert_eq!(cache.ask(start), Answer::Read);
+        assert_eq!(cache.ask(start), Answer::Read(Scope::Everything));
         assert_eq!(cache.ask(start), Answer::Wait { since: start });
         cache.finished(None);
-        assert_eq!(cache.ask(start), Answer::Read);
+        assert_eq!(cache.ask(start), Answer::Read(Scope::Everything));
     }
 }

@@ -16,10 +16,18 @@
 
 pub mod backoff;
 pub mod cache;
+pub mod census;
 pub mod cooldown;
+pub mod counters;
 pub mod inet_diag;
+pub mod listeners;
+pub mod pairs;
+pub mod plan;
+pub mod port_filter;
+pub mod ports;
 pub mod proc_net;
 pub mod report;
 pub mod row;
 pub mod source;
 pub mod state;
+pub mod tcp_info;

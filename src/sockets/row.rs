@@ -105,3 +105,30 @@ pub struct Row {
     /// 0 for a socket no file refers to: not yet accepted, or already closed by its program.
     pub inode: u64,
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// An IPv4 row between two ports of the loopback address, with a file and no timer.
+    pub(in crate::sockets) fn row(state: State, local: u16, remote: u16) -> Row {
+        Row {
+            family: Family::Ipv4,
+            state,
+            timer: Timer::Off,
+            local: Endpoint::v4([127, 0, 0, 1], local),
+            remote: Endpoint::v4([127, 0, 0, 1], remote),
+            receive_queue: 0,
+            send_queue: 0,
+            inode: 1,
+        }
+    }
+
+    #[test]
+    fn an_ipv4_address_is_shown_as_such_however_it_is_held() {
+        assert_eq!(Endpoint::v4([10, 1, 2, 3], 1).ip().to_string(), "10.1.2.3");
+        let mapped = Endpoint::v6(Ipv4Addr::new(10, 1, 2, 3).to_ipv6_mapped().octets(), 1);
+        assert_eq!(mapped, Endpoint::v4([10, 1, 2, 3], 1));
+        assert_eq!(Endpoint::v6([0; 16], 1).ip().to_string(), "::");
+    }
+}

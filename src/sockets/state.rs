@@ -136,6 +136,13 @@ impl StateCounts {
         self.0.get(state.index()).copied().unwrap_or(0)
     }
 
+    /// Replaces the count of `state`.
+    pub fn set(&mut self, state: State, sockets: u64) {
+        if let Some(count) = self.0.get_mut(state.index()) {
+            *count = sockets;
+        }
+    }
+
     /// Every state with its count, in the order of [`State::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (State, u64)> {
         State::ALL.into_iter().zip(self.0)
@@ -144,6 +151,18 @@ impl StateCounts {
     /// Sockets in any state.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
+    }
+}
+
+impl std::ops::Add for StateCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let mut sum = self;
+        for (count, more) in sum.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+        sum
     }
 }
 
@@ -185,5 +204,8 @@ mod tests {
         }
         assert!(counts.iter().all(|(state, count)| count == state as u64 && counts.get(state) == count));
         assert_eq!(counts.total(), 66);
+        assert_eq!((counts + counts).get(State::Closing), 22);
+        counts.set(State::Closing, 0);
+        assert_eq!(counts.total(), 55);
     }
 }

@@ -7,5 +7,6 @@
 pub mod capture;
 pub mod counters;
 pub mod latency;
+pub mod top;
 
 pub use counters::{Closed, Stats};

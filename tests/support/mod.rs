@@ -16,4 +16,6 @@ pub mod netns;
 pub mod prometheus;
 pub mod skip;
 pub mod tcpdump;
+pub mod tshark;
 pub mod wait;
+pub mod watcher;

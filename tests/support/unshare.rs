@@ -2,13 +2,12 @@
 
 use std::{io, thread};
 
+use super::skip;
+
 /// Runs `body` on a thread in a new network namespace with `lo` up; threads and programs it starts are in the
 /// namespace too, which is gone with the last of them. Without root nothing runs, and a line says so.
-#[allow(clippy::print_stdout, reason = "a skipped test says so by name")]
 pub(crate) fn in_own_namespace(test: &str, body: impl FnOnce() + Send + 'static) {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    if unsafe { libc::geteuid() } != 0 {
-        println!("SKIPPED {test}: needs root");
+    if !skip::root(test) {
         return;
     }
     let outcome = thread::spawn(|| {
@@ -21,7 +20,8 @@ pub(crate) fn in_own_namespace(test: &str, body: impl FnOnce() + Send + 'static)
     }
 }
 
-fn enter_new() -> io::Result<()> {
+/// Moves the calling thread to a new network namespace with `lo` up.
+pub(crate) fn enter_new() -> io::Result<()> {
     // SAFETY: takes flags only; it affects the calling thread alone.
     if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
         return Err(io::Error::last_os_error());
@@ -43,6 +43,12 @@ fn loopback_up() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Of the calling thread, as in `/proc/self/task`.
+pub(crate) fn thread_id() -> libc::pid_t {
+    // SAFETY: gettid has no preconditions and cannot fail.
+    unsafe { libc::gettid() }
 }
 
 /// Lets this process hold as many files as it may.

@@ -4,7 +4,7 @@ use flate2::{Compression, write::ZlibEncoder};
 
 use super::*;
 use crate::{
-    limits::{Limit, TOTAL_BYTES},
+    limits::{DECOMPRESSOR_BYTES, Limit},
     mysql::tests::packet,
 };
 
@@ -50,8 +50,13 @@ impl Unpacked {
 
     fn gap(&mut self, length: u32) -> &mut Self {
         let out = &mut self.out;
-        self.blocks.gap(length, &self.codecs, &self.bounds, |piece| keep(out, piece));
+        self.blocks.gap(length, &self.codecs, |piece| keep(out, piece));
         self
+    }
+
+    /// Decompressors under way.
+    fn lent(&self) -> usize {
+        self.codecs.0.borrow().lent.len()
     }
 
     /// What came out since the last call.
@@ -124,7 +129,7 @@ fn blocks_give_their_bytes_however_they_are_split() {
                 let mut unpacked = Unpacked::new(algorithm);
                 unpacked.data(&stream[..first]).data(&stream[first..second]).data(&stream[second..]);
                 assert_eq!(unpacked.take(), bytes(&packets), "{algorithm:?} {first}");
-                assert_eq!(unpacked.bounds.bytes(), 0);
+                assert_eq!(unpacked.lent(), 0);
             }
         }
     }
@@ -149,7 +154,7 @@ fn packets_and_blocks_end_independently() {
             }
         }
         assert_eq!(unpacked.take(), bytes(&text), "{algorithm:?}");
-        assert_eq!(unpacked.bounds.bytes(), 0);
+        assert_eq!(unpacked.lent(), 0);
     }
 }
 
@@ -166,7 +171,7 @@ fn a_block_gives_no_more_than_it_promised_and_a_gap_for_what_it_lacks() {
             panic!("{algorithm:?}")
         };
         assert!(before == &text && behind == &PLAIN[7..]);
-        assert_eq!(unpacked.bounds.bytes(), 0);
+        assert_eq!(unpacked.lent(), 0);
     }
 }
 
@@ -180,7 +185,7 @@ fn a_damaged_block_is_a_gap_of_the_length_it_promised() {
         unpacked.data(&block(&body, text.len())).data(PLAIN);
         let gap = Out::Gap(text.len() as u32);
         assert_eq!(unpacked.take(), [gap, Out::Bytes(PLAIN[7..].to_vec())], "{algorithm:?}");
-        assert_eq!(unpacked.bounds.bytes(), 0);
+        assert_eq!(unpacked.lent(), 0);
     }
 }
 
@@ -204,7 +209,7 @@ fn what_each_damaged_byte_spoils_adds_up_to_what_was_promised() {
                 })
                 .sum();
             assert_eq!(told, text.len(), "{algorithm:?} {index}");
-            assert_eq!(unpacked.bounds.bytes(), 0);
+            assert_eq!(unpacked.lent(), 0);
         }
     }
 }
@@ -241,7 +246,7 @@ fn missing_bytes_within_a_block_are_a_gap_of_what_it_still_held() {
             unpacked.data(&stream[..7]).gap(missing as u32).data(&stream[7 + missing..]).data(PLAIN);
             let gap = Out::Gap(text.len() as u32);
             assert_eq!(unpacked.take(), [gap, Out::Bytes(PLAIN[7..].to_vec())], "{algorithm:?} {missing}");
-            assert_eq!(unpacked.bounds.bytes(), 0);
+            assert_eq!(unpacked.lent(), 0);
         }
     }
 }
@@ -318,32 +323,44 @@ fn a_response_begins_a_segment_but_need_not_end_it() {
 }
 
 #[test]
-fn decompressors_count_against_the_bound_only_while_a_block_is_under_way() {
+fn decompressors_are_lent_only_while_a_block_is_under_way() {
     let text = long();
     for algorithm in BOTH {
         let stream = block(&compressed(algorithm, &text), text.len());
         let mut unpacked = Unpacked::new(algorithm);
         unpacked.data(&stream[..20]);
-        assert!(unpacked.bounds.bytes() > 0);
+        assert_eq!(unpacked.lent(), 1);
         // The connection ends here.
-        unpacked.blocks.release(&unpacked.codecs, &unpacked.bounds);
-        assert_eq!(unpacked.bounds.bytes(), 0);
+        unpacked.blocks.release(&unpacked.codecs);
+        assert_eq!(unpacked.lent(), 0);
     }
 }
 
 #[test]
-fn without_room_for_a_decompressor_a_block_is_a_gap() {
+fn the_block_that_has_waited_longest_gives_up_its_decompressor() {
     let text = long();
     for algorithm in BOTH {
         let stream = block(&compressed(algorithm, &text), text.len());
+        let (first, second) = stream.split_at(stream.len() / 2);
         let mut unpacked = Unpacked::new(algorithm);
-        assert!(unpacked.bounds.reserve_bytes(TOTAL_BYTES));
-        unpacked.data(&stream).data(PLAIN);
-        let gap = Out::Gap(text.len() as u32);
-        assert_eq!(unpacked.take(), [gap, Out::Bytes(PLAIN[7..].to_vec())]);
-        assert_eq!(unpacked.bounds.hits()[Limit::TotalBytes as usize], 1);
-        unpacked.bounds.release_bytes(TOTAL_BYTES);
-        unpacked.data(&stream);
-        assert_eq!(unpacked.take(), bytes(&text));
+        unpacked.data(first);
+        // As many others begin as there is room for, and one more.
+        let mut others = Vec::new();
+        while unpacked.bounds.hits()[Limit::DecompressorBytes as usize] == 0 {
+            let mut blocks = Blocks::new(algorithm, Direction::ToServer);
+            blocks.data(first, &unpacked.codecs, &unpacked.bounds, |_| ());
+            others.push(blocks);
+            assert!(unpacked.codecs.bytes() <= DECOMPRESSOR_BYTES);
+        }
+        unpacked.data(second).data(PLAIN);
+        let out = unpacked.take();
+        assert!(matches!(out[..], [.., Out::Gap(_), Out::Bytes(_)]), "{out:?}");
+        // The latest is none of those that lost theirs.
+        let mut made = 0;
+        let latest = others.last_mut().unwrap();
+        latest.data(second, &unpacked.codecs, &unpacked.bounds, |piece| {
+            made += if let Piece::Bytes(bytes) = piece { bytes.len() } else { 0 };
+        });
+        assert!(made > 0);
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    limits::{Limit, TOTAL_BYTES},
+    limits::{Limit, MESSAGE_BYTES, MESSAGE_OWN},
     mysql::tests::packet,
 };
 
@@ -64,7 +64,7 @@ fn messages_of_one_piece_are_borrowed_from_it() {
         messages,
         [whole(0, b"\x03select 1", (1, 1)), whole(1, b"", (1, 1)), whole(255, &long, (1, 1))]
     );
-    assert_eq!(fed.bounds.bytes(), 0);
+    assert_eq!(fed.bounds.used(Limit::MessageBytes), 0);
     assert!(fed.framer.is_at_boundary());
 }
 
@@ -84,7 +84,7 @@ fn a_split_at_any_byte_gives_the_same_messages() {
             let sequences: Vec<_> = messages.iter().map(|message| message.sequences).collect();
             assert_eq!(sequences, [(7, 7), (8, 8), (9, 9), (10, 10)], "{first} {second}");
             assert!(messages.iter().all(|message| message.length == message.head.len() as u64));
-            assert_eq!(fed.bounds.bytes(), 0, "{first} {second}");
+            assert_eq!(fed.bounds.used(Limit::MessageBytes), 0, "{first} {second}");
         }
     }
 }
@@ -117,24 +117,28 @@ fn a_packet_of_16_mib_less_one_is_continued_by_the_next() {
             assert_eq!(first.length, 0xff_ffff * u64::from(chunks) + last.len() as u64);
             assert_eq!(first.head, [b'x'; 16]);
             assert_eq!(second.head, b"next");
-            assert_eq!(fed.bounds.bytes(), 0);
+            assert_eq!(fed.bounds.used(Limit::MessageBytes), 0);
         }
     }
 }
 
+/// A message of `length` bytes in two pieces: how many bytes of it were kept.
+fn kept(fed: &mut Fed, length: usize) -> usize {
+    let stream = packet(0, &vec![b'x'; length]);
+    let (first, second) = stream.split_at(stream.len() / 2);
+    assert_eq!(fed.feed(first), []);
+    let [message] = &fed.feed(second)[..] else { panic!("no message") };
+    assert_eq!(message.length, length as u64);
+    message.head.len()
+}
+
 #[test]
 fn the_start_of_a_split_message_is_kept_up_to_the_limit_and_given_back() {
-    let mut fed = Fed::new(16);
-    let stream = packet(0, &[b'x'; 100]);
-    let mut most = 0;
-    for piece in stream[..103].chunks(3) {
-        assert_eq!(fed.feed(piece), []);
-        most = most.max(fed.bounds.bytes());
+    let mut fed = Fed::new(1000);
+    for (length, most) in [(1, 1), (200, 200), (256, 256), (257, 257), (999, 999), (5000, 1000), (3, 3)] {
+        assert_eq!(kept(&mut fed, length), most, "of {length}");
+        assert_eq!(fed.bounds.used(Limit::MessageBytes), 0, "after one of {length}");
     }
-    assert_eq!(most, 16);
-    let [message] = &fed.feed(&stream[103..])[..] else { panic!("no message") };
-    assert_eq!((message.length, message.head.len()), (100, 16));
-    assert_eq!(fed.bounds.bytes(), 0);
 }
 
 #[test]
@@ -143,26 +147,26 @@ fn no_more_is_reserved_than_twice_what_has_arrived() {
     for (index, byte) in packet(0, &[b'x'; 5000])[..4500].iter().enumerate() {
         fed.feed(&[*byte]);
         let arrived = (index + 1).saturating_sub(4);
-        assert!(fed.bounds.bytes() <= 2 * arrived, "{} for {arrived}", fed.bounds.bytes());
+        let reserved = fed.bounds.used(Limit::MessageBytes);
+        assert!(reserved <= 2 * arrived, "{reserved} for {arrived}");
     }
     fed.framer.reset(&fed.bounds);
-    assert_eq!(fed.bounds.bytes(), 0);
+    assert_eq!(fed.bounds.used(Limit::MessageBytes), 0);
     assert_eq!(fed.feed(&packet(3, b"new")), [whole(3, b"new", (fed.now, fed.now))]);
 }
 
 #[test]
-fn without_room_a_message_is_told_with_what_could_be_kept() {
+fn without_room_a_message_is_told_with_what_each_direction_may_keep() {
     let mut fed = Fed::new(1024);
-    assert_eq!(fed.feed(&packet(0, &[b'x'; 100])[..14]), []);
-    let rest = TOTAL_BYTES - fed.bounds.bytes();
-    assert!(fed.bounds.reserve_bytes(rest));
-    assert_eq!(fed.feed(&[b'x'; 50]), []);
-    assert_eq!(fed.bounds.hits()[Limit::TotalBytes as usize], 1);
-    fed.bounds.release_bytes(rest);
+    assert!(fed.bounds.reserve(Limit::MessageBytes, MESSAGE_BYTES));
+    assert_eq!(kept(&mut fed, 700), MESSAGE_OWN);
+    assert_eq!(fed.bounds.hits()[Limit::MessageBytes as usize], 1);
+    assert_eq!(kept(&mut fed, 100), 100);
     // Room again, but what follows is not next to what was kept.
-    let [message] = &fed.feed(&[b'x'; 40])[..] else { panic!("no message") };
-    assert_eq!((message.length, message.head.len()), (100, 10));
-    assert_eq!(fed.bounds.bytes(), 0);
+    assert_eq!(fed.feed(&packet(0, &[b'x'; 700])[..600]), []);
+    fed.bounds.release(Limit::MessageBytes, MESSAGE_BYTES);
+    let [message] = &fed.feed(&[b'x'; 104])[..] else { panic!("no message") };
+    assert_eq!((message.length, message.head.len()), (700, MESSAGE_OWN));
 }
 
 #[test]
@@ -180,7 +184,7 @@ fn missing_bytes_of_one_packet_s_payload_are_stepped_over() {
         assert_eq!((told.length, &told.head[..]), (10, head), "{before} {missing}");
         assert!(fed.framer.is_at_boundary());
         fed.framer.release(&fed.bounds);
-        assert_eq!(fed.bounds.bytes(), 0);
+        assert_eq!(fed.bounds.used(Limit::MessageBytes), 0);
     }
 }
 
@@ -192,7 +196,7 @@ fn a_message_that_follows_a_skipped_end_begins_anew() {
     let next = packet(1, b"abcdef");
     assert_eq!(fed.feed(&next[..7]), []);
     assert_eq!(fed.feed(&next[7..]), [whole(1, b"abcdef", (3, 4))]);
-    assert_eq!(fed.bounds.bytes(), 0);
+    assert_eq!(fed.bounds.used(Limit::MessageBytes), 0);
 }
 
 #[test]

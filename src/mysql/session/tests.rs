@@ -1,7 +1,10 @@
 use super::*;
-use crate::mysql::{
-    event::Visibility,
-    tests::{Talk, packet},
+use crate::{
+    limits::Limit,
+    mysql::{
+        event::Visibility,
+        tests::{Talk, packet},
+    },
 };
 use Direction::{ToClient, ToServer};
 
@@ -94,13 +97,13 @@ fn a_prepared_statement_keeps_its_kind_until_it_is_closed() {
     talk.server(&packet(1, OK))
         .server(&packet(1, b"\xff\xdb\x04#HY000unknown"))
         .tells(&["reply stmt_execute <insert> 2..2", "reply stmt_execute <unknown> 2..2 error=1243"]);
-    assert_eq!(talk.bounds.prepared(), 1);
+    assert!(talk.session.dialogue.prepared.get(7).is_some());
     talk.client(&packet(0, b"\x19\x07\0\0\0")).client(&execute(7)).tells(&[
         "stmt_close",
         "stmt_execute",
         "<unknown>",
     ]);
-    assert_eq!(talk.bounds.prepared(), 0);
+    assert!(talk.session.dialogue.prepared.get(7).is_none());
 }
 
 #[test]
@@ -109,9 +112,9 @@ fn a_reset_forgets_prepared_statements_only_if_it_succeeds() {
         let mut talk = logged_in(0);
         talk.client(&packet(0, b"\x16select 1")).server(&packet(1, b"\x00\x07\0\0\0\0\0\0\0\0\0\0"));
         talk.client(&packet(0, command)).server(&packet(1, b"\xff\x15\x04#28000denied"));
-        assert_eq!(talk.bounds.prepared(), 1, "{command:02x?}");
+        assert!(talk.session.dialogue.prepared.get(7).is_some(), "{command:02x?}");
         talk.client(&packet(0, command)).server(&packet(1, OK));
-        assert_eq!(talk.bounds.prepared(), 0, "{command:02x?}");
+        assert!(talk.session.dialogue.prepared.get(7).is_none(), "{command:02x?}");
     }
 }
 
@@ -267,11 +270,14 @@ fn compression_starts_behind_the_ok_of_the_login() {
 #[test]
 fn whatever_was_reserved_is_given_back_at_the_end() {
     let mut talk = logged_in(0);
-    talk.client(&packet(0, b"\x16select 1")).server(&packet(1, b"\x00\x07\0\0\0\0\0\0\0\0\0\0"));
+    for id in 0..=limits::PREPARED_OWN as u8 {
+        let prepared = [b"\x00", &[id][..], &[0; 10]].concat();
+        talk.client(&packet(0, b"\x16select 1")).server(&packet(1, &prepared));
+    }
     talk.client(&packet(0, &[b'x'; 5000])[..3000]).server(&packet(1, &[b'x'; 5000])[..900]);
-    assert!(talk.bounds.bytes() > 0 && talk.bounds.prepared() == 1);
+    assert!(talk.bounds.used(Limit::MessageBytes) > 0 && talk.bounds.prepared() == 1);
     talk.release();
-    assert_eq!((talk.bounds.bytes(), talk.bounds.prepared()), (0, 0));
+    assert_eq!((talk.bounds.used(Limit::MessageBytes), talk.bounds.prepared()), (0, 0));
 }
 
 #[test]
@@ -327,7 +333,7 @@ fn a_server_of_another_protocol_is_dropped_at_its_first_header() {
             }
             talk.tells(&[]);
             assert_eq!(talk.session.dialogue.phase, Phase::Ignored, "{}", bytes.escape_ascii());
-            assert_eq!(talk.bounds.bytes(), 0);
+            assert_eq!(talk.bounds.used(Limit::MessageBytes), 0);
         }
     }
 }
@@ -337,12 +343,12 @@ fn a_direction_that_is_lost_keeps_no_bytes() {
     let mut talk = logged_in(0);
     let long = packet(0, &[&b"\x03insert "[..], &[b'x'; 9000]].concat());
     talk.client(&long[..4000]).gap(ToServer, 100_000);
-    assert_eq!(talk.bounds.bytes(), 0);
+    assert_eq!(talk.bounds.used(Limit::MessageBytes), 0);
     talk.client(&packet(0, SELECT)).server(&packet(1, &[1; 900])[..500]).gap(ToClient, 100_000);
-    assert_eq!(talk.bounds.bytes(), 0);
+    assert_eq!(talk.bounds.used(Limit::MessageBytes), 0);
     // Numbers that do not fit, with the next message under way.
     talk.client(&packet(0, SELECT)).server(&[packet(9, OK), packet(1, &[1; 900])[..500].to_vec()].concat());
-    assert_eq!(talk.bounds.bytes(), 0);
+    assert_eq!(talk.bounds.used(Limit::MessageBytes), 0);
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn done(code: i32) -> Vec<u8> {
 
 fn rows(buffer: &[u8]) -> Result<(Progress, Vec<Row>), DumpError> {
     let mut rows = Vec::new();
-    let progress = walk(Pass::One(Family::Ipv4), SEQUENCE, buffer, |row| rows.push(*row))?;
+    let progress = walk(Pass::One(Family::Ipv4), SEQUENCE, buffer, |row, _| rows.push(*row))?;
     Ok((progress, rows))
 }
 
@@ -85,8 +85,8 @@ fn an_empty_table_is_an_end_without_rows() {
 #[test]
 fn the_legacy_request_is_answered_with_its_own_message_type() {
     let buffer = message(18, 2, SEQUENCE, LISTENER);
-    assert_eq!(walk(Pass::BothFamilies, SEQUENCE, &buffer, |_| ()), Ok(Progress::More));
-    assert!(walk(Pass::One(Family::Ipv6), SEQUENCE, &buffer, |_| ()).is_err());
+    assert_eq!(walk(Pass::BothFamilies, SEQUENCE, &buffer, |_, _| ()), Ok(Progress::More));
+    assert!(walk(Pass::One(Family::Ipv6), SEQUENCE, &buffer, |_, _| ()).is_err());
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_dump_cut_at_any_byte_is_never_a_whole_one() {
 #[test]
 fn the_legacy_request_is_struct_inet_diag_req() {
     let states = StateSet::NONE.with(State::Listen);
-    let bytes = Request { pass: Pass::BothFamilies, states }.encode(SEQUENCE).unwrap();
+    let bytes = Query::of(states).encode(Pass::BothFamilies, SEQUENCE).unwrap();
     let mut expected = vec![0; 16 + 60];
     expected[..4].copy_from_slice(&76_u32.to_ne_bytes());
     expected[4..6].copy_from_slice(&18_u16.to_ne_bytes());
@@ -181,7 +181,7 @@ fn the_legacy_request_is_struct_inet_diag_req() {
 #[test]
 fn the_request_for_one_family_is_struct_inet_diag_req_v2() {
     for (family, number) in [(Family::Ipv4, 2), (Family::Ipv6, 10)] {
-        let bytes = Request { pass: Pass::One(family), states: StateSet::ALL }.encode(SEQUENCE).unwrap();
+        let bytes = Query::of(StateSet::ALL).encode(Pass::One(family), SEQUENCE).unwrap();
         let mut expected = vec![0; 16 + 56];
         expected[..4].copy_from_slice(&72_u32.to_ne_bytes());
         expected[4..6].copy_from_slice(&20_u16.to_ne_bytes());
@@ -192,6 +192,27 @@ fn the_request_for_one_family_is_struct_inet_diag_req_v2() {
         expected[20..24].copy_from_slice(&0x1ffe_u32.to_ne_bytes());
         assert_eq!(bytes, expected);
     }
+}
+
+#[test]
+fn extensions_and_a_filter_are_part_of_the_request() {
+    let filter = PortFilter::new(&[3306]);
+    let query = Query { states: StateSet::ALL, filter: Some(&filter), extensions: Extensions::INFO };
+    for (pass, body, extensions_at) in [(Pass::BothFamilies, 60, 3), (Pass::One(Family::Ipv4), 56, 2)] {
+        let bytes = query.encode(pass, SEQUENCE).unwrap();
+        assert_eq!(bytes[16 + extensions_at], 2);
+        assert_eq!(bytes[16 + body..], filter.attribute());
+        assert_eq!(bytes[..4], (bytes.len() as u32).to_ne_bytes());
+    }
+}
+
+#[test]
+fn attributes_are_handed_over_with_their_row() {
+    let buffer = message(20, 2, SEQUENCE, ESTABLISHED);
+    let mut found = Vec::new();
+    walk(Pass::One(Family::Ipv4), SEQUENCE, &buffer, |_, attributes| found.extend_from_slice(attributes))
+        .unwrap();
+    assert_eq!(found, [5, 0, 8, 0, 0, 0, 0, 0]);
 }
 
 proptest::proptest! {

@@ -1,0 +1,88 @@
+//! Time per statement: the kind alone, the digest of a shape never seen, the digest of a repeated shape; and of an
+//! event in the heavy hitters.
+
+#![allow(missing_docs, reason = "criterion's macros")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use dbwire_exporter::{
+    digest::{DigestCache, Escapes, Normalizer, statement_kind},
+    stats::top::Top,
+};
+
+/// sysbench's oltp_read_write, and two longer statements.
+const STATEMENTS: &[(&str, &str)] = &[
+    ("begin", "BEGIN"),
+    ("point_select", "SELECT c FROM sbtest1 WHERE id=50143"),
+    ("point_select_prepared", "SELECT c FROM sbtest1 WHERE id=?"),
+    ("order_range", "SELECT DISTINCT c FROM sbtest1 WHERE id BETWEEN 49981 AND 50080 ORDER BY c"),
+    ("update_index", "UPDATE sbtest1 SET k=k+1 WHERE id=50143"),
+    (
+        "update_string",
+        "UPDATE sbtest1 SET c='08566691963-88624912351-16662227201-46648573979-64646226163-77505759394-75470094713-\
+         41097360717-15161106334-50535565977' WHERE id=50143",
+    ),
+    (
+        "insert",
+        "INSERT INTO sbtest1 (id, k, c, pad) VALUES (50143, 49929, '08566691963-88624912351-16662227201-46648573979-\
+         64646226163-77505759394-75470094713-41097360717-15161106334-50535565977', '63188288836-92351140030-\
+         06390587585-66802097351-49282961843')",
+    ),
+    (
+        "report",
+        "SELECT o.id, o.created_at, c.name, SUM(l.price * l.amount) AS total FROM orders o JOIN customers c ON \
+         c.id = o.customer_id LEFT JOIN lines l ON l.order_id = o.id WHERE o.created_at >= '2026-01-01' AND o.state IN \
+         ('paid', 'sent', 'done') AND c.country = 'DE' GROUP BY o.id, o.created_at, c.name ORDER BY total DESC LIMIT 20, 10",
+    ),
+];
+
+fn digests(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("digest");
+    for &(name, sql) in STATEMENTS {
+        let sql = sql.as_bytes();
+        group.throughput(Throughput::Bytes(sql.len() as u64));
+        group.bench_function(format!("kind/{name}"), |bencher| {
+            bencher.iter(|| statement_kind(black_box(sql), true));
+        });
+        let mut normalizer = Normalizer::new();
+        group.bench_function(format!("new/{name}"), |bencher| {
+            bencher.iter(|| {
+                normalizer.digest(black_box(sql), true, Escapes::Backslash).shape.map(|shape| shape.id)
+            });
+        });
+        let mut cache = DigestCache::new();
+        group.bench_function(format!("repeated/{name}"), |bencher| {
+            bencher
+                .iter(|| cache.digest(black_box(sql), true, Escapes::Backslash).shape.map(|shape| shape.id));
+        });
+    }
+    group.finish();
+}
+
+/// An event of a key that is shown, and of one that was never seen.
+fn top(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("top");
+    group.throughput(Throughput::Elements(1));
+    let mut top: Top<u64, u64, ()> = Top::new(100);
+    (0..100).for_each(|key| *top.add(key, 1000, || ()) += 1);
+    top.select();
+    let mut key = 0;
+    group.bench_function("add/shown", |bencher| {
+        bencher.iter(|| {
+            key = (key + 1) % 100;
+            *top.add(black_box(key), 1000, || ()) += 1;
+        });
+    });
+    let mut key = 100;
+    group.bench_function("add/new", |bencher| {
+        bencher.iter(|| {
+            key += 1;
+            *top.add(black_box(key), 1000, || ()) += 1;
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, digests, top);
+criterion_main!(benches);

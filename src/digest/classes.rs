@@ -1,0 +1,60 @@
+//! What MySQL's lexer makes of single bytes: a look-up is most of what a statement costs.
+
+/// Characters of an unquoted identifier (MySQL manual, 11.2): those above ASCII, too.
+pub(super) const WORD: u8 = 1;
+/// White space to MySQL's lexer: unlike [`u8::is_ascii_whitespace`], with vertical tab.
+pub(super) const SPACE: u8 = 2;
+/// `0` to `9`, which are in [`WORD`], too.
+pub(super) const DIGIT: u8 = 4;
+/// ASCII letters, which are in [`WORD`], too.
+pub(super) const LETTER: u8 = 8;
+/// Characters that never begin anything but themselves.
+pub(super) const PLAIN_SYMBOL: u8 = 16;
+
+const CLASSES: &[u8; 256] = &{
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < classes.len() {
+        #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            classes[byte] = class(byte as u8);
+        }
+        byte += 1;
+    }
+    classes
+};
+
+const fn class(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => WORD | DIGIT,
+        b'a'..=b'z' | b'A'..=b'Z' => WORD | LETTER,
+        b'_' | b'$' | 0x80.. => WORD,
+        b' ' | b'\t'..=b'\r' => SPACE,
+        b'!' | b'%' | b'&' | b'(' | b')' | b'+' | b',' | b':'..=b'@' | b'[' | b']' | b'^' | b'{'..=b'~' => {
+            PLAIN_SYMBOL
+        }
+        _ => 0,
+    }
+}
+
+/// Whether `byte` is of any of `classes`.
+#[inline]
+pub(super) fn is(byte: u8, classes: u8) -> bool {
+    CLASSES.get(usize::from(byte)).is_some_and(|class| class & classes != 0)
+}
+
+#[inline]
+pub(super) fn is_word(byte: u8) -> bool {
+    is(byte, WORD)
+}
+
+#[inline]
+pub(super) fn is_space(byte: u8) -> bool {
+    is(byte, SPACE)
+}
+
+/// How many bytes at the beginning of `text` are of any of `classes`.
+#[inline]
+pub(super) fn count(text: &[u8], classes: u8) -> usize {
+    text.iter().position(|&byte| !is(byte, classes)).unwrap_or(text.len())
+}

@@ -1,0 +1,377 @@
+//! SQL text → tokens, as MySQL's and MariaDB's own lexers cut it (`sql/sql_lex.cc`), without allocating.
+//!
+//! The promise: what the server takes for a literal is never handed out as a word. Where the bytes do not
+//! decide that (an unterminated quote, a cut token, bytes that mean different things in different character
+//! sets) the lexer stops with [`None`] instead of guessing. Each byte is looked at a bounded number of times.
+
+use memchr::{memchr, memchr2, memmem};
+
+use super::classes::{DIGIT, LETTER, PLAIN_SYMBOL, SPACE, WORD, count, is, is_space, is_word};
+
+/// What a [`Token`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A run of white space.
+    Space,
+    /// A comment, or an opening or closing mark of a comment whose text the server executes.
+    Comment,
+    /// A keyword or an unquoted identifier; valid UTF-8, not beginning with a digit.
+    Word,
+    /// An identifier in backquotes, with them; valid UTF-8.
+    Quoted,
+    /// A string of any form with its prefix or introducer (`'…'`, `"…"`, `N'…'`, `X'…'`, `B'…'`, `_utf8mb4'…'`,
+    /// `$$…$$`), or `\N`.
+    Literal,
+    /// A number of any form (`1`, `.5`, `1.5E-3`, `0xAF`, `0b01`) or an identifier that begins with a digit.
+    Number,
+    /// `?`
+    Placeholder,
+    /// Any other ASCII character.
+    Symbol,
+    /// The end of a complete statement.
+    End,
+}
+
+/// A token and the bytes it was cut from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token<'a> {
+    pub(super) kind: Kind,
+    pub(super) bytes: &'a [u8],
+}
+
+impl Token<'_> {
+    pub(super) fn is_symbol(&self, symbol: u8) -> bool {
+        self.kind == Kind::Symbol && *self.bytes == [symbol]
+    }
+
+    pub(super) fn is_word(&self, word: &[u8]) -> bool {
+        self.kind == Kind::Word && self.bytes.eq_ignore_ascii_case(word)
+    }
+}
+
+/// How the session's `sql_mode` changes the meaning of a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Escapes {
+    /// `\` in a string escapes the character behind it.
+    #[default]
+    Backslash,
+    /// `NO_BACKSLASH_ESCAPES`: it does not. The server tells by `SERVER_STATUS_NO_BACKSLASH_ESCAPES` (0x0200)
+    /// in the status flags of its OK and EOF packets.
+    QuoteOnly,
+    /// Not known, as in a session that was met in its middle: a string whose end depends on it is not certain.
+    Unknown,
+}
+
+/// Cuts a statement into tokens; see the module.
+#[derive(Clone)]
+pub(super) struct Lexer<'a> {
+    sql: &'a [u8],
+    rest: &'a [u8],
+    complete: bool,
+    escapes: Escapes,
+    /// Inside a comment whose text the server executes.
+    executed: bool,
+}
+
+impl<'a> Lexer<'a> {
+    /// A lexer for `sql`; `complete` says whether nothing was cut off its end.
+    pub(super) fn new(sql: &'a [u8], complete: bool, escapes: Escapes) -> Self {
+        Self { sql, rest: sql, complete, escapes, executed: false }
+    }
+
+    /// The next token; [`Kind::End`] again and again at the end of a complete statement. `None` if the bytes
+    /// are not certain to be a token, or it may go on where the statement was cut.
+    pub(super) fn next(&mut self) -> Option<Token<'a>> {
+        let Some(&first) = self.rest.first() else {
+            return (self.complete && !self.executed).then_some(Token { kind: Kind::End, bytes: &[] });
+        };
+        let (kind, length) = self.scan(first)?;
+        let (bytes, rest) = self.rest.split_at_checked(length)?;
+        if rest.is_empty() && !self.complete {
+            return None;
+        }
+        self.rest = rest;
+        Some(Token { kind, bytes })
+    }
+
+    /// Steps over words, white space and symbols, up to a token that may be something else (or just as well may
+    /// not). Much faster than [`Self::next`], and what most of a statement is made of.
+    pub(super) fn skip_code(&mut self) {
+        let mut rest = self.rest;
+        while let Some((&first, behind)) = rest.split_first() {
+            let length = if is(first, LETTER) {
+                let length = 1 + count(behind, LETTER | DIGIT);
+                match rest.get(length) {
+                    // A prefix of a literal, or more of the word.
+                    Some(&next) if next == b'\'' || is(next, WORD) => break,
+                    _ => length,
+                }
+            } else if is(first, SPACE) {
+                1 + count(behind, SPACE)
+            } else if is(first, PLAIN_SYMBOL)
+                || (first == b'*' && !self.executed)
+                || (first == b'.' && !behind.first().is_some_and(|&next| is(next, DIGIT)))
+            {
+                1
+            } else {
+                break;
+            };
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        self.rest = rest;
+    }
+
+    /// How many bytes stand behind the last token.
+    pub(super) fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The byte behind the last token, if there is one.
+    pub(super) fn following(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// The byte before the next token, if there is one.
+    fn preceding(&self) -> Option<u8> {
+        let at = self.sql.len() - self.rest.len();
+        self.sql.get(at.checked_sub(1)?).copied()
+    }
+
+    /// Kind and length of the token at the beginning of `rest`, whose first byte is `first`.
+    fn scan(&mut self, first: u8) -> Option<(Kind, usize)> {
+        let rest = self.rest;
+        let second = rest.get(1).copied();
+        match first {
+            b' ' | b'\t'..=b'\r' => Some((Kind::Space, count(rest, SPACE))),
+            b'$' if self.preceding() != Some(b'?') => self.dollar(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | 0x80.. => self.word(first),
+            b'0'..=b'9' => Some((Kind::Number, number(rest))),
+            b'.' if second.is_some_and(|byte| byte.is_ascii_digit()) => Some((Kind::Number, number(rest))),
+            b'\'' | b'"' => Some((Kind::Literal, self.string(rest)?)),
+            b'`' => self.quoted(),
+            b'?' => Some((Kind::Placeholder, 1)),
+            b'\\' => (second == Some(b'N')).then_some((Kind::Literal, 2)),
+            b'#' => Some((Kind::Comment, line(rest))),
+            b'-' if second == Some(b'-') && rest.get(2).is_none_or(|&byte| byte <= b' ' || byte == 0x7f) => {
+                Some((Kind::Comment, line(rest)))
+            }
+            b'/' if second == Some(b'*') => self.comment(),
+            b'*' if second == Some(b'/') && self.executed => {
+                self.executed = false;
+                Some((Kind::Comment, 2))
+            }
+            b'!'..=b'~' => Some((Kind::Symbol, 1)),
+            _ => None,
+        }
+    }
+
+    /// `/*! … */` and MariaDB's `/*M! … */` open a text that is executed ([MySQL manual, 11.7 Comments]); other
+    /// comments are one token. Opening such a comment inside another is not certain to mean the same everywhere.
+    ///
+    /// [MySQL manual, 11.7 Comments]: https://dev.mysql.com/doc/refman/8.4/en/comments.html
+    fn comment(&mut self) -> Option<(Kind, usize)> {
+        let mark = match *self.rest {
+            [_, _, b'!', ..] => Some(3),
+            [_, _, b'M', b'!', ..] => Some(4),
+            _ => None,
+        };
+        if let Some(mark) = mark {
+            let (version, digits) = version(self.rest.get(mark..)?);
+            if !is_never_executed(version) {
+                if self.executed {
+                    return None;
+                }
+                self.executed = true;
+                return Some((Kind::Comment, mark + digits));
+            }
+        }
+        let end = memmem::find(self.rest.get(2..)?, b"*/")?;
+        Some((Kind::Comment, end + 4))
+    }
+
+    /// An unquoted identifier, or a literal that begins with its prefix or introducer.
+    fn word(&self, first: u8) -> Option<(Kind, usize)> {
+        let length = count(self.rest, WORD);
+        let (word, behind) = self.rest.split_at_checked(length)?;
+        match (word, behind.first()) {
+            ([b'n' | b'N' | b'x' | b'X' | b'b' | b'B'], Some(b'\'')) => {
+                return Some((Kind::Literal, length + self.string(behind)?));
+            }
+            _ if first == b'_' && is_character_set(word.get(1..)?) => {
+                let space = count(behind, SPACE);
+                if let Some(literal) = self.introduced(behind.get(space..)?) {
+                    return Some((Kind::Literal, length + space + literal?));
+                }
+            }
+            _ => {}
+        }
+        (word.is_ascii() || std::str::from_utf8(word).is_ok()).then_some((Kind::Word, length))
+    }
+
+    /// The length of the literal that a character set's introducer stands before, if it is one; `Some(None)` if
+    /// it is not terminated.
+    fn introduced(&self, text: &[u8]) -> Option<Option<usize>> {
+        match *text {
+            [b'\'' | b'"', ..] => Some(self.string(text)),
+            [b'x' | b'X' | b'b' | b'B', ref quoted @ ..] if quoted.first() == Some(&b'\'') => {
+                Some(self.string(quoted).map(|length| length + 1))
+            }
+            [b'0', b'x' | b'b', ..] => Some(Some(number(text))),
+            _ => None,
+        }
+    }
+
+    /// The length of a string, quotes included. Two quotes in a row stand for one.
+    fn string(&self, text: &[u8]) -> Option<usize> {
+        let (&quote, mut rest) = text.split_first()?;
+        loop {
+            let at = memchr2(quote, b'\\', rest)?;
+            let (before, from) = rest.split_at_checked(at)?;
+            rest = match *from {
+                [b'\\', escaped, ..] if self.escapes == Escapes::Unknown && escaped == quote => return None,
+                [b'\\', ref escaped @ ..] if self.escapes != Escapes::QuoteOnly => {
+                    // In GBK, Big5 or Shift-JIS this may be the second byte of a character.
+                    if before.last().is_some_and(|&byte| !byte.is_ascii()) && !ends_in_utf8(before) {
+                        return None;
+                    }
+                    escaped.get(1..)?
+                }
+                [b'\\', ref rest @ ..] => rest,
+                [_, second, ref rest @ ..] if second == quote => rest,
+                [_, ref rest @ ..] => return Some(text.len() - rest.len()),
+                [] => return None,
+            };
+        }
+    }
+
+    /// An identifier in backquotes. Two of them in a row stand for one.
+    fn quoted(&self) -> Option<(Kind, usize)> {
+        let mut length = 1;
+        loop {
+            length += memchr(b'`', self.rest.get(length..)?)? + 1;
+            if self.rest.get(length) != Some(&b'`') {
+                break;
+            }
+            length += 1;
+        }
+        let name = std::str::from_utf8(self.rest.get(..length)?).ok()?;
+        (!name.bytes().any(|byte| byte.is_ascii_control() && !is_space(byte)))
+            .then_some((Kind::Quoted, length))
+    }
+
+    /// `$$…$$` and `$tag$…$tag$` ([MySQL manual, 11.2.4]). To servers before 8.0.32 and to MariaDB these are
+    /// identifiers: a text with quotes or comments in it would be cut differently by them, so it is not certain.
+    ///
+    /// [MySQL manual, 11.2.4]: https://dev.mysql.com/doc/refman/8.4/en/identifiers.html
+    fn dollar(&self) -> Option<(Kind, usize)> {
+        let tag = self.rest.get(1..)?.iter().position(|&byte| byte == b'$' || !is_word(byte));
+        let Some((mark, behind)) = tag.and_then(|tag| self.rest.split_at_checked(tag + 2)) else {
+            return self.word(b'$');
+        };
+        if !mark.ends_with(b"$") {
+            return self.word(b'$');
+        }
+        let text = behind.get(..memmem::find(behind, mark)?)?;
+        let ambiguous = text.iter().any(|byte| b"'\"`#\\-/".contains(byte));
+        (!ambiguous).then_some((Kind::Literal, mark.len() * 2 + text.len()))
+    }
+}
+
+/// To the end of the line, without it.
+fn line(text: &[u8]) -> usize {
+    memchr(b'\n', text).unwrap_or(text.len())
+}
+
+/// The length of a number: digits, a fraction and an exponent, with whatever word is attached to them, so that
+/// no part of a malformed number is left over as a word.
+fn number(text: &[u8]) -> usize {
+    let digits = count(text, DIGIT);
+    let mut length = digits;
+    if text.get(length) == Some(&b'.') {
+        length += 1;
+        length += count(text.get(length..).unwrap_or_default(), DIGIT);
+    }
+    match text.get(length..) {
+        Some([b'e' | b'E', b'+' | b'-', digit, ..]) if digit.is_ascii_digit() => length += 2,
+        _ => {}
+    }
+    length + count(text.get(length..).unwrap_or_default(), WORD)
+}
+
+/// The five or six digits of a version behind `/*!` (0 if there are none), and how many they are.
+fn version(text: &[u8]) -> (u32, usize) {
+    let digits = count(text.get(..6).unwrap_or(text), DIGIT);
+    match text.get(..digits) {
+        Some(version) if digits >= 5 => {
+            (version.iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0')), digits)
+        }
+        _ => (0, 0),
+    }
+}
+
+/// Servers ignore `/*!version …*/` of a version above their own. These are above every release: 99999 by
+/// custom, and those that MariaDB's dumps open with (`/*!999999\- enable the sandbox mode */`).
+fn is_never_executed(version: u32) -> bool {
+    version == 99_999 || version >= 200_000
+}
+
+/// Whether the last character of `text`, which is not ASCII, is whole and valid UTF-8.
+fn ends_in_utf8(text: &[u8]) -> bool {
+    (2..=4).any(|length| {
+        text.len().checked_sub(length).and_then(|from| text.get(from..)).is_some_and(|last| {
+            std::str::from_utf8(last).is_ok_and(|character| character.chars().count() == 1)
+        })
+    })
+}
+
+/// Names that make `_name` an introducer: `SHOW CHARACTER SET` of MySQL 8.4 and MariaDB 11.
+fn is_character_set(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 42] = [
+        b"armscii8",
+        b"ascii",
+        b"big5",
+        b"binary",
+        b"cp1250",
+        b"cp1251",
+        b"cp1256",
+        b"cp1257",
+        b"cp850",
+        b"cp852",
+        b"cp866",
+        b"cp932",
+        b"dec8",
+        b"eucjpms",
+        b"euckr",
+        b"gb18030",
+        b"gb2312",
+        b"gbk",
+        b"geostd8",
+        b"greek",
+        b"hebrew",
+        b"hp8",
+        b"keybcs2",
+        b"koi8r",
+        b"koi8u",
+        b"latin1",
+        b"latin2",
+        b"latin5",
+        b"latin7",
+        b"macce",
+        b"macroman",
+        b"sjis",
+        b"swe7",
+        b"tis620",
+        b"ucs2",
+        b"ujis",
+        b"utf16",
+        b"utf16le",
+        b"utf32",
+        b"utf8",
+        b"utf8mb3",
+        b"utf8mb4",
+    ];
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+#[cfg(test)]
+mod tests;
