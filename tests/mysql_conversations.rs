@@ -82,6 +82,7 @@ fn connect_mariadb() -> Conversation {
 
 /// What it counts, exactly, and a row for the reader of the test's output.
 #[track_caller]
+#[allow(clippy::print_stdout, reason = "the table is the test's output")]
 fn counts(what: &str, talk: &Conversation, expected: &str) {
     let counted = line(&talk.stats());
     println!("{what:<58} {counted}");
