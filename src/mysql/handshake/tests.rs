@@ -105,7 +105,8 @@ const BASE: u32 = 1 | 1 << 9;
 fn the_schema_stands_behind_the_proof_in_each_of_its_three_forms() {
     let proof = [7_u8; 20];
     let long = [9_u8; 300];
-    let cases: &[(u32, Vec<u8>, Option<&[u8]>)] = &[
+    type Case<'a> = (u32, Vec<u8>, Option<&'a [u8]>);
+    let cases: &[Case<'_>] = &[
         // A length-encoded proof, short and longer than one byte can tell; behind it the method's name.
         (
             WITH_DB | SECURE | PLUGIN | LENENC,
