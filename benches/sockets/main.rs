@@ -42,6 +42,7 @@ use dbwire_exporter::{
         census::{Census, PairScope, Tally},
         inet_diag::{Pass, walk},
         pairs::Pairs,
+        plan::PORTS_EVERY,
         ports::WatchedPorts,
         row::Row,
     },
@@ -50,8 +51,10 @@ use rivals::Daemon;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// Turns, after one that does not count.
+/// Turns of small comparisons, after one that does not count.
 const ROUNDS: usize = 11;
+/// Turns where each takes long.
+const FEW_ROUNDS: usize = 5;
 
 fn main() -> Outcome {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -106,6 +109,7 @@ struct Method {
     name: &'static str,
     metric: &'static str,
     daemon: Daemon,
+    ports: PortCounts,
     costs: Vec<Duration>,
     counted: f64,
     rest: Duration,
@@ -115,26 +119,58 @@ impl Method {
     /// One scrape that reads, after the rest that the last one asked for.
     fn scrape(&mut self) -> Result<(Duration, String), Box<dyn Error>> {
         thread::sleep(self.rest);
-        let (cost, page) = self.daemon.scrape()?;
+        let (mut cost, mut page) = self.daemon.scrape()?;
+        // Counts by port are made anew now and then: by every scrape of one method, by none of the others.
+        if self.ports == PortCounts::Kept && ports_were_counted(&page) {
+            (cost, page) = self.daemon.scrape()?;
+        }
         self.rest = Duration::from_secs_f64(rivals::sum(&page, "dbwire_tcp_cooldown_seconds "));
+        if self.ports == PortCounts::Anew {
+            self.rest = self.rest.max(PORTS_EVERY);
+        }
         Ok((cost, page))
     }
 }
 
+/// Whether to measure reads that count ports.
+#[derive(Clone, Copy, PartialEq)]
+enum PortCounts {
+    /// Reads as they come.
+    Either,
+    /// Only reads that leave the counts by port as they were.
+    Kept,
+    /// Only reads that count by port.
+    Anew,
+}
+
+fn ports_were_counted(page: &str) -> bool {
+    let age = |of: &str| rivals::sum(page, &format!("dbwire_tcp_{of}snapshot_age_seconds "));
+    age("port_") == age("")
+}
+
 /// The daemons of the comparison.
 fn methods() -> Result<Vec<Method>, Box<dyn Error>> {
-    let own: [(&str, &[&str]); 5] = [
-        ("dbwire_exporter, totals", &[]),
-        ("dbwire_exporter, totals without ports", &["--sockets.ports", "1"]),
-        ("dbwire_exporter, ports", &["--sockets.detail", "ports"]),
-        ("dbwire_exporter, full", &["--sockets.detail", "full"]),
-        ("dbwire_exporter, procfs", &["--sockets.source", "procfs"]),
+    use PortCounts::{Anew, Either, Kept};
+    let own: [(&str, PortCounts, &[&str]); 5] = [
+        ("dbwire_exporter, totals", Kept, &[]),
+        ("dbwire_exporter, totals when ports are due", Anew, &[]),
+        ("dbwire_exporter, ports", Either, &["--sockets.detail", "ports"]),
+        ("dbwire_exporter, full", Either, &["--sockets.detail", "full"]),
+        ("dbwire_exporter, procfs", Either, &["--sockets.source", "procfs"]),
     ];
     let mut methods = Vec::new();
-    for ((name, flags), port) in own.into_iter().zip(9201..) {
-        let daemon = exporter(port, &[&EAGER, flags].concat())?;
+    for ((name, ports, flags), port) in own.into_iter().zip(9201..) {
+        let daemon = exporter(port, &[&EAGER[..], flags].concat())?;
         let metric = "dbwire_tcp_connection_states{";
-        methods.push(Method { name, metric, daemon, costs: Vec::new(), counted: 0.0, rest: Duration::ZERO });
+        methods.push(Method {
+            name,
+            metric,
+            daemon,
+            ports,
+            costs: Vec::new(),
+            counted: 0.0,
+            rest: Duration::ZERO,
+        });
     }
     let mut node = Command::new("prometheus-node-exporter");
     node.args(["--collector.disable-defaults", "--collector.tcpstat", "--web.disable-exporter-metrics"]);
@@ -143,6 +179,7 @@ fn methods() -> Result<Vec<Method>, Box<dyn Error>> {
             name: "node_exporter, tcpstat",
             metric: "node_tcp_connection_states{",
             daemon,
+            ports: Either,
             costs: Vec::new(),
             counted: 0.0,
             rest: Duration::ZERO,
@@ -160,7 +197,8 @@ fn compare(sockets: usize) -> Outcome {
     let mut methods = methods()?;
     let (mut ruler_costs, mut ss_costs, mut ss_memory) = (Vec::new(), Vec::new(), 0);
     let mut counted = (0, 0);
-    for round in 0..=ROUNDS {
+    let rounds = if sockets > 100_000 { FEW_ROUNDS } else { ROUNDS };
+    for round in 0..=rounds {
         for method in &mut methods {
             let (cost, page) = method.scrape()?;
             method.counted = rivals::sum(&page, method.metric);

@@ -16,7 +16,10 @@ use flate2::{Decompress, FlushDecompress};
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective};
 
 use super::{capabilities::Capabilities, resync};
-use crate::limits::{Bounds, DECOMPRESSOR_BYTES, Limit};
+use crate::{
+    limits::{Bounds, DECOMPRESSOR_BYTES, Limit},
+    stream::Direction,
+};
 
 /// Bytes handed on at a time.
 const SCRATCH: usize = 16 * 1024;
@@ -261,6 +264,7 @@ enum Body {
 #[derive(Debug)]
 pub struct Blocks {
     algorithm: Algorithm,
+    direction: Direction,
     header: [u8; HEADER],
     header_length: usize,
     body: Body,
@@ -273,9 +277,10 @@ pub struct Blocks {
 
 impl Blocks {
     /// At the start of a block.
-    pub fn new(algorithm: Algorithm) -> Self {
+    pub fn new(algorithm: Algorithm, direction: Direction) -> Self {
         Self {
             algorithm,
+            direction,
             header: [0; HEADER],
             header_length: 0,
             body: Body::Plain,
@@ -294,10 +299,10 @@ impl Blocks {
         mut out: impl FnMut(Piece<'_>),
     ) {
         if self.lost {
-            if !begins_block(bytes) {
+            if !begins_block(bytes, self.direction) {
                 return;
             }
-            *self = Self::new(self.algorithm);
+            *self = Self::new(self.algorithm, self.direction);
         }
         while !bytes.is_empty() {
             if self.remaining == 0 && !self.take_header(&mut bytes, codecs, bounds) {
@@ -312,6 +317,11 @@ impl Blocks {
                 self.finish(codecs, &mut out);
             }
         }
+    }
+
+    /// Whether it is unknown where blocks begin.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// The next `length` bytes of the direction are missing.
@@ -389,22 +399,35 @@ impl Blocks {
     }
 }
 
-/// Whether a segment of a client is one block, or a few, with a request in it: for finding the place in mid-stream.
-pub fn begins_block(bytes: &[u8]) -> bool {
+/// Whether a segment begins a block with a request, which must then be all of it, or with a response: for finding the
+/// place again.
+pub fn begins_block(bytes: &[u8], direction: Direction) -> bool {
     let Some(([a, b, c, sequence, d, e, f], rest)) = bytes.split_first_chunk::<HEADER>() else {
         return false;
     };
     let length = u32::from_le_bytes([*a, *b, *c, 0]) as usize;
     let before_compression = u32::from_le_bytes([*d, *e, *f, 0]) as usize;
-    if *sequence != 0 || length != rest.len() {
-        return false;
+    let place = match direction {
+        Direction::ToServer => *sequence == 0 && length == rest.len(),
+        // Blocks are numbered on from the request's.
+        Direction::ToClient => *sequence > 0 && length > 0,
+    };
+    place
+        && match (before_compression, direction) {
+            (0, Direction::ToServer) => resync::begins_request(rest),
+            // The first packet of a response to a request of one packet.
+            (0, Direction::ToClient) => rest.get(3) == Some(&1),
+            _ => before_compression > length && begins_compressed(rest),
+        }
+}
+
+/// Whether compressed data begins here: zlib's header is a multiple of 31 (RFC 1950 section 2.2), zstd's a fixed
+/// number (RFC 8878 section 3.1.1).
+fn begins_compressed(data: &[u8]) -> bool {
+    match data {
+        [0x78, flags, ..] => (0x7800 | u16::from(*flags)) % 31 == 0,
+        _ => data.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]),
     }
-    if before_compression == 0 {
-        return resync::begins_request(rest);
-    }
-    const ZLIB: u8 = 0x78;
-    const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-    before_compression > length && (rest.first() == Some(&ZLIB) || rest.starts_with(&ZSTD))
 }
 
 #[cfg(test)]

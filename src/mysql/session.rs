@@ -75,7 +75,10 @@ struct Compression {
 
 impl Compression {
     fn new(algorithm: Algorithm) -> Self {
-        Self { client: Blocks::new(algorithm), server: Blocks::new(algorithm) }
+        Self {
+            client: Blocks::new(algorithm, Direction::ToServer),
+            server: Blocks::new(algorithm, Direction::ToClient),
+        }
     }
 
     fn blocks(&mut self, direction: Direction) -> &mut Blocks {
@@ -204,15 +207,19 @@ impl Session {
         // Taken out for the time of the call: its output comes back to this session.
         let Some(mut compression) = self.compression.take() else { return };
         let blocks = compression.blocks(direction);
+        // Only what answers a request that nothing else waits beside can be a response's beginning.
+        let waits = direction == Direction::ToClient && blocks.is_lost() && !self.dialogue.server_restarts;
         let out = |piece: Piece<'_>| match piece {
             Piece::Bytes(bytes) => self.packets(direction, at, bytes, bounds, observer),
             Piece::Gap(length) => self.missing(direction, at, length, bounds, observer),
             Piece::Lost => self.dialogue.lose(direction, observer),
         };
         match input {
+            _ if waits => {}
             Input::Bytes(bytes) => blocks.data(bytes, codecs, bounds, out),
             Input::Gap(length) => blocks.gap(length, codecs, out),
         }
+        self.tidy(bounds);
         self.compression = Some(compression);
         self.tidy(bounds);
     }

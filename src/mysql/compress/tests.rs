@@ -35,7 +35,7 @@ struct Unpacked {
 impl Unpacked {
     fn new(algorithm: Algorithm) -> Self {
         Self {
-            blocks: Blocks::new(algorithm),
+            blocks: Blocks::new(algorithm, Direction::ToServer),
             codecs: Codecs::default(),
             bounds: Bounds::default(),
             out: Vec::new(),
@@ -285,7 +285,40 @@ fn only_one_whole_block_with_a_request_begins_a_segment() {
         (&block(b"\x78\x9c123", 4), false),
         (b"", false),
     ] {
-        assert_eq!(begins_block(segment), begins, "{:02x?}", &segment[..segment.len().min(12)]);
+        assert_eq!(
+            begins_block(segment, Direction::ToServer),
+            begins,
+            "{:02x?}",
+            &segment[..segment.len().min(12)]
+        );
+    }
+}
+
+#[test]
+fn a_response_begins_a_segment_but_need_not_end_it() {
+    let numbered = |mut block: Vec<u8>| {
+        block[3] = 1;
+        block
+    };
+    let ok = numbered(block(&packet(1, b"\x00\x00\x00\x02\x00\x00\x00"), 0));
+    let long = long();
+    let rows = numbered(block(&compressed(Algorithm::Zlib, &long), long.len()));
+    for (segment, begins) in [
+        (&ok[..], true),
+        (&rows, true),
+        (&rows[..20], true),
+        (&numbered(block(&packet(2, b"\x011"), 0)), false),
+        (&numbered(block(b"\x78\x9d123", 50)), false),
+        (PLAIN, false),
+        (&ok[7..], false),
+        (b"", false),
+    ] {
+        assert_eq!(
+            begins_block(segment, Direction::ToClient),
+            begins,
+            "{:02x?}",
+            &segment[..segment.len().min(12)]
+        );
     }
 }
 
@@ -314,7 +347,7 @@ fn the_block_that_has_waited_longest_gives_up_its_decompressor() {
         // As many others begin as there is room for, and one more.
         let mut others = Vec::new();
         while unpacked.bounds.hits()[Limit::DecompressorBytes as usize] == 0 {
-            let mut blocks = Blocks::new(algorithm);
+            let mut blocks = Blocks::new(algorithm, Direction::ToServer);
             blocks.data(first, &unpacked.codecs, &unpacked.bounds, |_| ());
             others.push(blocks);
             assert!(unpacked.codecs.bytes() <= DECOMPRESSOR_BYTES);

@@ -350,3 +350,13 @@ fn a_direction_that_is_lost_keeps_no_bytes() {
     talk.client(&packet(0, SELECT)).server(&[packet(9, OK), packet(1, &[1; 900])[..500].to_vec()].concat());
     assert_eq!(talk.bounds.used(Limit::MessageBytes), 0);
 }
+
+#[test]
+fn a_compressed_reply_is_found_again_behind_a_gap() {
+    let mut talk = logged_in(1 << 5);
+    let block = |sequence: u8, body: &[u8]| [&[body.len() as u8, 0, 0, sequence, 0, 0, 0][..], body].concat();
+    talk.client(&block(0, &packet(0, SELECT))).gap(ToClient, 60).tells(&["query", "<select>", "desync"]);
+    talk.server(&block(1, &result(1))).tells(&[]);
+    talk.client(&block(0, &packet(0, SELECT))).server(&block(1, &result(1)));
+    talk.tells(&["query", "<select>", "reply query <select> 1..1 rows=1"]);
+}

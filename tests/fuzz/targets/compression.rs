@@ -5,6 +5,7 @@ use std::io::Write as _;
 use dbwire_exporter::{
     limits::{self, Bounds},
     mysql::compress::{Algorithm, Blocks, Codecs, Piece},
+    stream::Direction,
 };
 use flate2::{Compression, write::ZlibEncoder};
 
@@ -23,7 +24,8 @@ pub fn compression(data: &[u8]) {
 
 /// Never more than the headers promised.
 fn any_bytes(algorithm: Algorithm, mut input: Input<'_>) {
-    let (mut blocks, codecs, bounds) = (Blocks::new(algorithm), Codecs::default(), Bounds::default());
+    let (mut blocks, codecs, bounds) =
+        (Blocks::new(algorithm, Direction::ToServer), Codecs::default(), Bounds::default());
     let mut total = 0;
     // A header is 7 bytes and promises at most 16 MiB; few are enough.
     let most = MOST * (input.0.len() as u64 / 7 + 1);
@@ -53,7 +55,8 @@ fn round_trip(algorithm: Algorithm, mut input: Input<'_>) {
     for (sequence, block) in text.chunks(cuts[0] * 4).enumerate() {
         wire.extend(wrapped(algorithm, sequence as u8, block));
     }
-    let (mut blocks, codecs, bounds) = (Blocks::new(algorithm), Codecs::default(), Bounds::default());
+    let (mut blocks, codecs, bounds) =
+        (Blocks::new(algorithm, Direction::ToServer), Codecs::default(), Bounds::default());
     let mut got = Vec::new();
     let mut rest = &wire[..];
     for cut in cuts.iter().cycle() {
