@@ -152,6 +152,24 @@ fn connections_beyond_the_table_are_refused() {
 }
 
 #[test]
+fn silent_connections_make_room_in_a_full_table() {
+    let mut wire = Wire::new(5_000);
+    for number in 0..9_000 {
+        if number == 5_000 {
+            // Longer than connections may be silent when their place is wanted.
+            wire.wait(301_000_000_000);
+        }
+        if number % 100 == 0 {
+            wire.wait(100_000_000);
+        }
+        Connection::logged_in(number, &mut wire).ask(&mut wire, &query("set @a = 1"));
+    }
+    let stats = wire.pipeline.stats();
+    assert_eq!(stats.limit_hits[Limit::Flows as usize], 0);
+    assert_eq!(stats.commands().map(|(_, count)| count).sum::<u64>(), 9_000);
+}
+
+#[test]
 fn opening_and_resetting_in_no_time_leaves_nothing_behind() {
     let attack = Attack {
         name: "one connection opened and reset 300,000 times within a second",

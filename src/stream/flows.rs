@@ -23,9 +23,11 @@ pub const LINGER: u64 = 2_000_000_000;
 pub const IDLE: u64 = (8 * 3600 + 300) * 1_000_000_000;
 /// Nanoseconds of idleness that make a connection the first to go when the table is full.
 const STALE: u64 = 300 * 1_000_000_000;
-/// Slots looked at at each tick for idle connections; and, between two ticks, for stale ones when the table is full,
-/// as often as segments of connections that do not fit ask for it.
+/// Slots looked at for idle connections at each tick.
 const SWEEP: usize = 256;
+/// Slots looked at for stale connections between two ticks when the table is full, by all the segments that ask for
+/// room together: to look for each would cost more than to decode it.
+const STALE_SWEEP: usize = 4096;
 
 /// The two ends of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -137,7 +139,7 @@ impl<S> FlowTable<S> {
             stalled: VecDeque::new(),
             serial: 0,
             sweep: 0,
-            sweeps_left: SWEEP,
+            sweeps_left: STALE_SWEEP,
         }
     }
 
@@ -184,7 +186,7 @@ impl<S> FlowTable<S> {
 
     /// Packet time has reached `now`.
     pub fn tick(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) {
-        self.sweeps_left = SWEEP;
+        self.sweeps_left = STALE_SWEEP;
         self.tick_stalled(now, bounds, handler);
         while let Some(ticket) = self.ended.front().copied() {
             if now.nanos_since(ticket.at) < LINGER {
