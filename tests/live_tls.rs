@@ -36,6 +36,9 @@ const CONNECTIONS: u32 = 10;
 const QUERIES: usize = 1000;
 const QUERY: &str = "SELECT SLEEP(0.004)";
 
+/// Runs the load: the server's port, and the transport of a client's mode.
+type Drive = fn(u16, &str);
+
 /// How the server is set up, and what a client is asked for: nothing, or TLS.
 const WIRES: [(&str, Option<&str>, &str); 3] =
     [("clear", None, ""), ("TLS 1.2", Some("TLSv1.2"), "-tls"), ("TLS 1.3", Some("TLSv1.3"), "-tls")];
@@ -46,8 +49,7 @@ fn encrypted_requests_and_their_latencies_are_those_of_the_same_load_in_the_clea
     if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) {
         return;
     }
-    let drivers: [(&str, fn(u16, &str)); 3] =
-        [("pymysql", pymysql), ("mariadb", mariadb_cli), ("connector/j", connector_j)];
+    let drivers = [("pymysql", pymysql as Drive), ("mariadb", mariadb_cli), ("connector/j", connector_j)];
     for (name, drive) in drivers {
         let mut clear = None;
         for (wire, version, transport) in WIRES {
@@ -90,7 +92,7 @@ impl Measured {
     }
 }
 
-fn measure(drive: fn(u16, &str), version: Option<&str>, transport: &str) -> Measured {
+fn measure(drive: Drive, version: Option<&str>, transport: &str) -> Measured {
     let arguments = version.map(|version| format!("--tls-version={version}")).into_iter().collect();
     let server = MariaDb::start(&Options { tls: version.is_some(), arguments, ..Options::default() });
     let folder = TempDir::new().expect("a temporary folder");
