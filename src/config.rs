@@ -14,7 +14,7 @@ use crate::cli::{self, Cli};
 pub use crate::cli::{Detail, LogArgs, SourceChoice};
 pub use listen::ListenAddress;
 #[cfg(feature = "capture")]
-pub use mysql::{Decode, Mysql, Replay};
+pub use mysql::{Counting, Decode, Mysql, Replay};
 pub use ports::PortSet;
 pub use sockets::{Netns, Ports, Sockets};
 

@@ -24,6 +24,10 @@ pub const PREPARED_PER_CONNECTION: usize = 4096;
 pub const PREPARED_TOTAL: usize = 1 << 18;
 /// Different `(code, sqlstate)` pairs that get a series of their own.
 pub const ERROR_CODES: usize = 64;
+/// Names of schemas that are told apart.
+pub const SCHEMAS: usize = 1024;
+/// Texts of digests kept in each of two generations, of 120 characters at most: 2 MiB for most texts, 8 MiB at worst.
+pub const DIGEST_TEXTS: usize = 8192;
 
 /// What can be refused: the values of the `limit` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +47,13 @@ pub enum Limit {
     PreparedStatements,
     /// [`ERROR_CODES`]: further codes count as `other`.
     ErrorCodes,
+    /// [`SCHEMAS`]: further schemas count as `other`.
+    Schemas,
 }
 
 impl Limit {
     /// Every limit, in the order of the enum (its discriminants index counters).
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Flows,
         Self::HalfOpenFlows,
         Self::DirectionBytes,
@@ -55,6 +61,7 @@ impl Limit {
         Self::Pipeline,
         Self::PreparedStatements,
         Self::ErrorCodes,
+        Self::Schemas,
     ];
 
     /// Value of the `limit` label.
@@ -67,6 +74,7 @@ impl Limit {
             Self::Pipeline => "pipeline",
             Self::PreparedStatements => "prepared_statements",
             Self::ErrorCodes => "error_codes",
+            Self::Schemas => "schemas",
         }
     }
 }

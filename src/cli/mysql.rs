@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand, builder::BoolishValueParser};
 
 use super::LogArgs;
 use crate::sample::multiplier::Multiplier;
@@ -71,4 +71,24 @@ pub struct DecodeArgs {
     #[arg(long = "mysql.max-flows", env = "DBWIRE_MYSQL_MAX_FLOWS", hide_env_values = true)]
     #[arg(value_name = "N", default_value = "32768", allow_negative_numbers = true)]
     pub max_flows: u32,
+    /// Digests with counters of their own; the others are counted together.
+    #[arg(long = "mysql.max-digests", env = "DBWIRE_MYSQL_MAX_DIGESTS", hide_env_values = true)]
+    #[arg(value_name = "N", default_value = "100", allow_negative_numbers = true)]
+    pub max_digests: u32,
+    /// Export the normalised texts of digests; `--no-mysql.digest-text` exports their ids only.
+    #[arg(long = "mysql.digest-text", env = "DBWIRE_MYSQL_DIGEST_TEXT", hide_env_values = true)]
+    #[arg(value_name = "BOOL", default_value = "true", default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, value_parser = BoolishValueParser::new())]
+    #[arg(overrides_with = "no_digest_text")]
+    digest_text: bool,
+    /// Export no texts.
+    #[arg(long = "no-mysql.digest-text", hide = true, overrides_with = "digest_text")]
+    no_digest_text: bool,
+}
+
+impl DecodeArgs {
+    /// Whether texts of digests are exported.
+    pub fn digest_text(&self) -> bool {
+        self.digest_text && !self.no_digest_text
+    }
 }

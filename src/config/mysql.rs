@@ -42,6 +42,23 @@ pub struct Decode {
     pub multiplier: Multiplier,
     /// Most connections followed at a time.
     pub max_flows: usize,
+    /// What to count, and how finely.
+    pub counting: Counting,
+}
+
+/// What to count, and how finely.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counting {
+    /// Most digests with counters of their own.
+    pub max_digests: usize,
+    /// Whether their texts are kept.
+    pub digest_text: bool,
+}
+
+impl Default for Counting {
+    fn default() -> Self {
+        Self { max_digests: 100, digest_text: true }
+    }
 }
 
 impl Mysql {
@@ -70,6 +87,8 @@ fn is_interface_name(name: &str) -> bool {
 impl Decode {
     /// What `--mysql.max-flows` may be; a connection takes up to a few kilobytes.
     pub const MAX_FLOWS: RangeInclusive<u32> = 64..=1 << 20;
+    /// What `--mysql.max-digests` may be; each takes six series, and the decoder watches sixteen times as many.
+    pub const MAX_DIGESTS: RangeInclusive<u32> = 0..=10_000;
 
     pub(super) fn from_cli(args: cli::DecodeArgs) -> Result<Self, Invalid> {
         let ports = PortSet::new(&args.ports).ok_or_else(|| {
@@ -91,8 +110,19 @@ impl Decode {
             let allowed = format!("must be {} to {}", Self::MAX_FLOWS.start(), Self::MAX_FLOWS.end());
             return Err(Invalid::new("--mysql.max-flows", args.max_flows, allowed));
         }
-        Ok(Self { ports, class, multiplier: args.multiplier, max_flows: args.max_flows as usize })
+        let counting = counting(&args)?;
+        let max_flows = args.max_flows as usize;
+        Ok(Self { ports, class, multiplier: args.multiplier, max_flows, counting })
     }
+}
+
+fn counting(args: &cli::DecodeArgs) -> Result<Counting, Invalid> {
+    let range = Decode::MAX_DIGESTS;
+    if !range.contains(&args.max_digests) {
+        let allowed = format!("must be {} to {}", range.start(), range.end());
+        return Err(Invalid::new("--mysql.max-digests", args.max_digests, allowed));
+    }
+    Ok(Counting { max_digests: args.max_digests as usize, digest_text: args.digest_text() })
 }
 
 #[cfg(test)]
@@ -109,6 +139,7 @@ mod tests {
             class: SampleClass::ALL,
             multiplier: Multiplier::Auto,
             max_flows: 32_768,
+            counting: Counting::default(),
         };
         let mysql = Mysql { interface: "any".to_owned(), buffer_bytes: 8 << 20, decode };
         assert_eq!(configured("").unwrap().mysql, Some(mysql));
@@ -128,6 +159,7 @@ mod tests {
                 "--mysql.sample-bits 2 --mysql.sample-class 4",
                 "--mysql.sample-class=4: with 2 sample bits the class must be 0 to 3, not 4; see --help",
             ),
+            ("--mysql.max-digests 10001", "--mysql.max-digests=10001: must be 0 to 10000; see --help"),
             ("--mysql.max-flows 63", "--mysql.max-flows=63: must be 64 to 1048576; see --help"),
             (
                 "--mysql.buffer-size 1023KiB",

@@ -72,7 +72,13 @@ pub fn replay_families(config: &Replay) -> Result<Vec<MetricFamily>, ReplayError
 }
 
 fn options(decode: &Decode, seed: u64) -> Options {
-    Options { ports: decode.ports.clone(), class: decode.class, max_flows: decode.max_flows, seed }
+    Options {
+        ports: decode.ports.clone(),
+        class: decode.class,
+        max_flows: decode.max_flows,
+        seed,
+        counting: decode.counting.clone(),
+    }
 }
 
 fn sampling(decode: &Decode) -> Sampling {

@@ -9,6 +9,8 @@
 pub mod build;
 #[cfg(feature = "capture")]
 pub mod capture;
+#[cfg(feature = "capture")]
+mod digests;
 pub mod family;
 #[cfg(feature = "capture")]
 pub mod mysql;

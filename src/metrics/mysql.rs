@@ -7,6 +7,7 @@
 use prometheus::proto::MetricFamily;
 
 use super::{
+    digests,
     family::{Family, HistogramSample},
     names::{self, Metric},
 };
@@ -31,6 +32,7 @@ pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
     let scale = Scale(sampling.multiplier.value(sampling.class));
     let mut families = Vec::from(commands(stats, scale));
     families.extend(statements(stats, scale));
+    families.extend(digests::families(stats, scale));
     families.extend(connections(stats, scale));
     families.extend(decoder(stats));
     families.extend(sample(sampling, scale));
@@ -39,7 +41,7 @@ pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
 
 /// What one event stands for.
 #[derive(Debug, Clone, Copy)]
-struct Scale(f64);
+pub(super) struct Scale(pub(super) f64);
 
 impl Scale {
     fn of(self, count: u64) -> f64 {
@@ -102,7 +104,7 @@ fn histogram(latency: &Latency, scale: Scale) -> HistogramSample {
     }
 }
 
-fn seconds(nanos: u64) -> f64 {
+pub(super) fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 

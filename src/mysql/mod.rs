@@ -25,5 +25,6 @@ pub mod prepared;
 pub mod proxy;
 pub mod response;
 pub mod resync;
+pub mod schema;
 pub mod session;
 pub mod tls;

@@ -3,13 +3,16 @@
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::latency::Latency;
+use super::{
+    digests::{DigestStats, Shown},
+    latency::Latency,
+};
 use crate::{
-    digest::{Statement, statement_kind},
+    digest::Statement,
     limits::{self, Limit},
     mysql::{
         command::Command,
-        event::{Event, Login, Observer, Reply, ServerError, StatementRef, Visibility},
+        event::{Event, Login, Reply, ServerError, Visibility},
         tls::Version,
     },
     packet::Undecoded,
@@ -74,6 +77,10 @@ pub struct Stats {
     errors: HashMap<ServerError, u64, FixedState>,
     /// Errors beyond [`limits::ERROR_CODES`] different ones.
     pub other_errors: u64,
+    /// The digests that are shown.
+    pub digests: Vec<Shown>,
+    /// All other statements, those without a digest included.
+    pub other_digests: DigestStats,
     tls_handshakes: [[u64; 2]; Version::ALL.len()],
     /// Connections whose opening was seen.
     pub opened: u64,
@@ -105,6 +112,8 @@ impl Default for Stats {
             tls_handshakes: [[0; 2]; _],
             errors: HashMap::default(),
             other_errors: 0,
+            digests: Vec::new(),
+            other_digests: DigestStats::default(),
             opened: 0,
             request_bytes: 0,
             response_bytes: 0,
@@ -204,15 +213,10 @@ impl Stats {
             stats.first_response.observe(reply.first_response);
         }
     }
-}
 
-impl Observer for Stats {
-    fn statement(&mut self, sql: &[u8], complete: bool) -> StatementRef {
-        StatementRef { kind: statement_kind(sql, complete) }
-    }
-
+    /// Counts something that happened.
     #[inline]
-    fn event(&mut self, event: &Event) {
+    pub fn event(&mut self, event: &Event) {
         match event {
             Event::Command(command) => self.commands[*command as usize] += 1,
             Event::Statement(statement) => self.statements[statement.kind as usize].count += 1,

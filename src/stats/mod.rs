@@ -6,7 +6,12 @@
 
 pub mod capture;
 pub mod counters;
+pub mod digests;
 pub mod latency;
+pub mod recorder;
+pub mod schemas;
+pub mod texts;
 pub mod top;
 
 pub use counters::{Closed, Stats};
+pub use recorder::Recorder;
