@@ -23,11 +23,13 @@ pub const PREPARED_PER_CONNECTION: usize = 4096;
 /// Prepared statements remembered over all connections.
 pub const PREPARED_TOTAL: usize = 1 << 18;
 /// Different `(code, sqlstate)` pairs that get a series of their own.
-pub const ERROR_CODES: usize = 64;
+pub const ERROR_CODES: usize = 32;
 /// Names of schemas that are told apart.
 pub const SCHEMAS: usize = 1024;
 /// Texts of digests kept in each of two generations, of 120 characters at most: 2 MiB for most texts, 8 MiB at worst.
 pub const DIGEST_TEXTS: usize = 8192;
+/// Digests in a report; each takes 2 KiB.
+pub const PROFILE_DIGESTS: usize = 10_000;
 
 /// What can be refused: the values of the `limit` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::{
     },
     packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, link::LinkType, segment},
     sample::class::SampleClass,
-    stats::{Closed, Recorder, Stats},
+    stats::{Closed, Recorder, Stats, profile::Profile},
     stream::{
         Direction, Missing, Receiver,
         flows::{Ending, FlowKey, FlowTable, Handler, Start},
@@ -101,6 +101,11 @@ impl Pipeline {
             stats.limit_hits[limit as usize] = hits[limit as usize];
         }
         stats
+    }
+
+    /// What a report is made of, if [`Counting::profile`] asked for it.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.sink.recorder.profile()
     }
 
     /// What is in use of the shared bounds.

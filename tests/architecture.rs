@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pipeline", &["config", "digest", "limits", "mysql", "packet", "sample", "stats", "stream"]),
     ("sockets", &[]),
     ("metrics", &["limits", "mysql", "sample", "sockets", "stats"]),
+    ("report", &["stats"]),
     ("web", &["metrics"]),
     ("cli", &["sample"]),
     ("config", &["cli", "sample"]),

@@ -1,8 +1,9 @@
 //! The MySQL half: what to capture or replay, and how to count it.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{Invalid, PortSet};
+pub use crate::cli::ReportFormat;
 use crate::{
     cli,
     sample::{
@@ -29,6 +30,16 @@ pub struct Replay {
     pub files: Vec<PathBuf>,
     /// Which packets count, and how much.
     pub decode: Decode,
+    /// What to print in place of the metrics.
+    pub report: Option<ReportFormat>,
+}
+
+impl Replay {
+    pub(super) fn from_cli(args: cli::ReplayArgs) -> Result<Self, Invalid> {
+        let mut decode = Decode::from_cli(args.decode)?;
+        decode.counting.profile = args.report.is_some();
+        Ok(Self { files: args.files, decode, report: args.report })
+    }
 }
 
 /// Which packets are MySQL's, and how they are counted.
@@ -53,11 +64,33 @@ pub struct Counting {
     pub max_digests: usize,
     /// Whether their texts are kept.
     pub digest_text: bool,
+    /// Upper bounds of the latency histograms' buckets; ascending, at most [`Self::MAX_BUCKETS`].
+    pub latency_buckets: Vec<Duration>,
+    /// Statements that take longer are counted; ascending, at most [`Self::MAX_THRESHOLDS`].
+    pub slow_thresholds: Vec<Duration>,
+    /// Whether everything about every digest is kept, for a report.
+    pub profile: bool,
+}
+
+impl Counting {
+    /// Most buckets; each takes up to fourteen series.
+    pub const MAX_BUCKETS: usize = 24;
+    /// Most thresholds; each takes a series for every kind of statement.
+    pub const MAX_THRESHOLDS: usize = 4;
+    /// A third of a decade each, from 100 µs to 10 s.
+    const BUCKETS_MICROS: [u64; 11] =
+        [100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000];
 }
 
 impl Default for Counting {
     fn default() -> Self {
-        Self { max_digests: 100, digest_text: true }
+        Self {
+            max_digests: 100,
+            digest_text: true,
+            latency_buckets: Self::BUCKETS_MICROS.map(Duration::from_micros).to_vec(),
+            slow_thresholds: Vec::new(),
+            profile: false,
+        }
     }
 }
 
@@ -122,7 +155,31 @@ fn counting(args: &cli::DecodeArgs) -> Result<Counting, Invalid> {
         let allowed = format!("must be {} to {}", range.start(), range.end());
         return Err(Invalid::new("--mysql.max-digests", args.max_digests, allowed));
     }
-    Ok(Counting { max_digests: args.max_digests as usize, digest_text: args.digest_text() })
+    Ok(Counting {
+        max_digests: args.max_digests as usize,
+        digest_text: args.digest_text(),
+        latency_buckets: durations("--mysql.latency-buckets", &args.latency_buckets, Counting::MAX_BUCKETS)?,
+        slow_thresholds: durations(
+            "--mysql.slow-threshold",
+            &args.slow_thresholds,
+            Counting::MAX_THRESHOLDS,
+        )?,
+        profile: false,
+    })
+}
+
+/// Durations of which there may be `most`, each longer than the one before.
+fn durations(flag: &'static str, given: &[Duration], most: usize) -> Result<Vec<Duration>, Invalid> {
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+    let ascending = given.is_sorted_by(|one, next| one < next);
+    let in_range = given.iter().all(|duration| !duration.is_zero() && *duration <= LONGEST);
+    if ascending && in_range && given.len() <= most {
+        return Ok(given.to_vec());
+    }
+    let words: Vec<_> =
+        given.iter().map(|duration| humantime::format_duration(*duration).to_string()).collect();
+    let allowed = format!("must be at most {most} durations, ascending, above 0 and up to 1day");
+    Err(Invalid::new(flag, words.join(","), allowed))
 }
 
 #[cfg(test)]
@@ -158,6 +215,14 @@ mod tests {
             (
                 "--mysql.sample-bits 2 --mysql.sample-class 4",
                 "--mysql.sample-class=4: with 2 sample bits the class must be 0 to 3, not 4; see --help",
+            ),
+            (
+                "--mysql.latency-buckets 1s,1ms",
+                "--mysql.latency-buckets=1s,1ms: must be at most 24 durations, ascending, above 0 and up to 1day; see --help",
+            ),
+            (
+                "--mysql.slow-threshold 1s,2s,3s --mysql.slow-threshold 4s,5s",
+                "--mysql.slow-threshold=1s,2s,3s,4s,5s: must be at most 4 durations, ascending, above 0 and up to 1day; see --help",
             ),
             ("--mysql.max-digests 10001", "--mysql.max-digests=10001: must be 0 to 10000; see --help"),
             ("--mysql.max-flows 63", "--mysql.max-flows=63: must be 64 to 1048576; see --help"),

@@ -2,7 +2,7 @@
 //!
 //! Counters are estimates: what was seen, times the multiplier; `_observed_` ones are what was seen. Closed label
 //! sets are complete from the first page on. Histograms are the exception: a kind of statement gets its two once one
-//! was seen, since the zeros of all kinds would be half of a host's series.
+//! was seen, and only a few kinds have their own (see [`crate::stats::histograms`]).
 
 use prometheus::proto::MetricFamily;
 
@@ -15,7 +15,11 @@ use crate::{
     limits::Limit,
     mysql::event::ServerError,
     sample::{class::SampleClass, multiplier::Multiplier},
-    stats::{Stats, latency::Latency},
+    stats::{
+        Stats,
+        histograms::Histograms,
+        latency::{self, Latency},
+    },
 };
 
 /// Which connections are sampled, and what one of them stands for.
@@ -32,6 +36,7 @@ pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
     let scale = Scale(sampling.multiplier.value(sampling.class));
     let mut families = Vec::from(commands(stats, scale));
     families.extend(statements(stats, scale));
+    families.extend(latencies(&stats.histograms, scale));
     families.extend(digests::families(stats, scale));
     families.extend(connections(stats, scale));
     families.extend(decoder(stats));
@@ -77,28 +82,38 @@ fn statements(stats: &Stats, scale: Scale) -> Vec<MetricFamily> {
     let mut counts = Family::new(&names::MYSQL_STATEMENTS);
     let mut returned = Family::new(&names::MYSQL_ROWS_RETURNED);
     let mut affected = Family::new(&names::MYSQL_ROWS_AFFECTED);
-    let mut duration = Family::new(&names::MYSQL_QUERY_DURATION);
-    let mut first_response = Family::new(&names::MYSQL_FIRST_RESPONSE);
     for (statement, stats) in stats.statements() {
         let label = [statement.label()];
         counts = counts.sample(&label, scale.of(stats.count));
         returned = returned.sample(&label, scale.of(stats.rows_returned));
         affected = affected.sample(&label, scale.of(stats.rows_affected));
-        if stats.duration.count() > 0 {
-            duration = duration.histogram(&label, &histogram(&stats.duration, scale));
-            first_response = first_response.histogram(&label, &histogram(&stats.first_response, scale));
-        }
     }
-    let mut families = vec![counts.build(), returned.build(), affected.build()];
-    families.extend(
-        [duration, first_response].into_iter().filter(|family| !family.is_empty()).map(Family::build),
-    );
-    families
+    vec![counts.build(), returned.build(), affected.build()]
 }
 
-fn histogram(latency: &Latency, scale: Scale) -> HistogramSample {
+fn latencies(histograms: &Histograms, scale: Scale) -> impl Iterator<Item = MetricFamily> {
+    let mut duration = Family::new(&names::MYSQL_QUERY_DURATION);
+    let mut first_response = Family::new(&names::MYSQL_FIRST_RESPONSE);
+    for (label, pair) in histograms.pairs().filter(|(_, pair)| pair.duration.count() > 0) {
+        let histogram = |latency| histogram(latency, &histograms.scale, scale);
+        duration = duration.histogram(&[label], &histogram(&pair.duration));
+        first_response = first_response.histogram(&[label], &histogram(&pair.first_response));
+    }
+    let mut slow = Family::new(&names::MYSQL_SLOW_STATEMENTS);
+    for (statement, counts) in histograms.slow() {
+        for (threshold, count) in counts.counts(&histograms.scale) {
+            slow.push(&[statement.label(), &seconds(threshold).to_string()], scale.of(count));
+        }
+    }
+    [duration, first_response, slow].into_iter().filter(|family| !family.is_empty()).map(Family::build)
+}
+
+fn histogram(latency: &Latency, bounds: &latency::Scale, scale: Scale) -> HistogramSample {
     HistogramSample {
-        buckets: latency.cumulative().map(|(bound, count)| (seconds(bound), scale.rounded(count))).collect(),
+        buckets: latency
+            .cumulative(bounds)
+            .map(|(bound, count)| (seconds(bound), scale.rounded(count)))
+            .collect(),
         count: scale.rounded(latency.count()),
         sum: seconds(latency.sum_nanos()) * scale.0,
     }

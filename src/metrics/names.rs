@@ -111,6 +111,8 @@ metrics! {
         "Time from the last byte of a request to the last byte of its response.";
     MYSQL_FIRST_RESPONSE = Histogram "dbwire_mysql_first_response_seconds" ["statement"]
         "Time from the last byte of a request to the first byte of its response.";
+    MYSQL_SLOW_STATEMENTS = Counter "dbwire_mysql_slow_statements_total" ["statement", "threshold"]
+        "Estimated statements by kind whose response took longer to be complete than the threshold, in seconds.";
     MYSQL_ROWS_RETURNED = Counter "dbwire_mysql_rows_returned_total" ["statement"]
         "Estimated rows in result sets.";
     MYSQL_ROWS_AFFECTED = Counter "dbwire_mysql_rows_affected_total" ["statement"]

@@ -1,13 +1,17 @@
 //! The counters of everything seen in packets.
 
+use std::time::Duration;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::{
     digests::{DigestStats, Shown},
-    latency::Latency,
+    histograms::Histograms,
+    latency::Scale,
 };
 use crate::{
+    config::Counting,
     digest::Statement,
     limits::{self, Limit},
     mysql::{
@@ -51,10 +55,6 @@ impl Closed {
 pub struct StatementStats {
     /// Statements sent.
     pub count: u64,
-    /// Last byte of the request to the last byte of the response.
-    pub duration: Latency,
-    /// Last byte of the request to the first byte of the response.
-    pub first_response: Latency,
     /// Rows in result sets, fetched ones included.
     pub rows_returned: u64,
     /// Rows that OKs said were affected.
@@ -71,6 +71,8 @@ pub struct Stats {
     undecoded: [u64; Undecoded::ALL.len()],
     commands: [u64; Command::ALL.len()],
     statements: [StatementStats; Statement::ALL.len()],
+    /// How long statements took.
+    pub histograms: Histograms,
     logins: [u64; Login::ALL.len()],
     closed: [u64; Closed::ALL.len()],
     flows: [u64; Visibility::ALL.len()],
@@ -100,7 +102,20 @@ pub struct Stats {
 
 impl Default for Stats {
     fn default() -> Self {
+        Self::new(&Counting::default())
+    }
+}
+
+impl Stats {
+    /// Nothing counted yet.
+    pub fn new(counting: &Counting) -> Self {
+        let nanos = |durations: &[Duration]| {
+            durations.iter().map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)).collect()
+        };
+        let scale =
+            Scale { bounds: nanos(&counting.latency_buckets), thresholds: nanos(&counting.slow_thresholds) };
         Self {
+            histograms: Histograms::new(scale),
             packets: 0,
             bytes: 0,
             undecoded: [0; _],
@@ -123,9 +138,7 @@ impl Default for Stats {
             limit_hits: [0; _],
         }
     }
-}
 
-impl Stats {
     /// Counts a frame that could not be decoded.
     pub fn undecoded(&mut self, layer: Undecoded) {
         self.undecoded[layer as usize] += 1;
@@ -209,8 +222,7 @@ impl Stats {
         stats.rows_returned += reply.rows_returned;
         stats.rows_affected = stats.rows_affected.saturating_add(reply.rows_affected);
         if reply.command.runs_statement() {
-            stats.duration.observe(reply.duration);
-            stats.first_response.observe(reply.first_response);
+            self.histograms.observe(statement.kind, reply.duration, reply.first_response);
         }
     }
 

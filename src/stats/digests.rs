@@ -35,6 +35,30 @@ pub struct DigestStats {
     pub rows_affected: u64,
 }
 
+impl DigestStats {
+    /// Adds what a response tells.
+    #[inline]
+    pub fn answered(&mut self, reply: &Reply) {
+        if reply.command.runs_statement() {
+            self.nanos = self.nanos.saturating_add(reply.duration);
+        }
+        self.errors += u64::from(reply.error.is_some());
+        self.rows_returned += reply.rows_returned;
+        self.rows_affected = self.rows_affected.saturating_add(reply.rows_affected);
+    }
+
+    /// The sum of both.
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            queries: self.queries + other.queries,
+            nanos: self.nanos.saturating_add(other.nanos),
+            errors: self.errors + other.errors,
+            rows_returned: self.rows_returned + other.rows_returned,
+            rows_affected: self.rows_affected.saturating_add(other.rows_affected),
+        }
+    }
+}
+
 /// A digest in a schema, for a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
@@ -112,18 +136,19 @@ impl Digests {
     #[inline]
     pub fn answered(&mut self, statement: StatementRef, reply: &Reply) {
         let stats = if reply.command.runs_statement() {
-            let stats = self.weigh(statement, reply.duration);
-            stats.nanos = stats.nanos.saturating_add(reply.duration);
-            stats
+            self.weigh(statement, reply.duration)
         } else {
             match Key::of(statement) {
                 Some(key) => self.top.value_mut(&key),
                 None => self.top.other_mut(),
             }
         };
-        stats.errors += u64::from(reply.error.is_some());
-        stats.rows_returned += reply.rows_returned;
-        stats.rows_affected = stats.rows_affected.saturating_add(reply.rows_affected);
+        stats.answered(reply);
+    }
+
+    /// The text of a digest, if it is known and wanted.
+    pub fn text(&mut self, id: DigestId) -> Option<Arc<str>> {
+        self.texts.as_mut()?.get(id)
     }
 
     /// A statement is one event when it is sent and one when it is answered: together they weigh its time and the mean

@@ -8,6 +8,7 @@
 
 pub mod children;
 pub mod clients;
+pub mod conversation;
 pub mod corpus;
 pub mod exporter;
 pub mod exposition;
