@@ -2,9 +2,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench setup-build setup-test clean
+.PHONY: help run build test lint bench bench-sockets fuzz setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
+# Sockets to hold for `make bench-sockets`, a table for each.
+SIZES ?= 1000 50000
+SUSTAINED ?=
+LATENCY ?=
 # Flags for `make run`, e.g. make run ARGS='--mysql.sample-bits 2'
 ARGS ?=
 binary := target/release/dbwire_exporter
@@ -35,12 +39,33 @@ lint: setup-build ## Check the format and the lints, with and without the captur
 bench: setup-build ## Run the benchmarks
 	$(CARGO) bench --locked --benches
 
+bench-sockets: setup-build ## As root: what counting sockets costs, here and elsewhere (SIZES=…, SUSTAINED=…, LATENCY=…)
+	$(CARGO) bench --locked --bench sockets -- $(if $(SUSTAINED),--sustained $(SUSTAINED),$(if $(LATENCY),--latency $(LATENCY),$(SIZES)))
+
+# Minutes for each fuzz target, and which: make fuzz FUZZ_MINUTES=1 FUZZ_TARGETS='session stream'
+FUZZ_MINUTES ?= 10
+FUZZ_TARGETS ?= $(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))
+fuzz_work := $(CURDIR)/target/fuzz
+
+# On the stable toolchain, hence no sanitizer: outside io/, which is not fuzzed, unsafe code is forbidden.
+fuzz: setup-build setup-fuzz ## Fuzz what reads untrusted bytes, FUZZ_MINUTES=10 each
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(fuzz_work)/corpus/$$target; \
+		PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) fuzz run --sanitizer none --fuzz-dir tests/fuzz \
+			--target-dir $(fuzz_work) $$target $(fuzz_work)/corpus/$$target tests/fuzz/corpus/$$target -- \
+			-max_total_time=$$(( 60 * $(FUZZ_MINUTES) )) -artifact_prefix=$(fuzz_work)/$$target- \
+			-print_final_stats=1 -verbosity=0; \
+	done
+
 setup-build:
 	@tests/setup/packages.sh build
 
 setup-test:
 	@tests/setup/packages.sh test
 	@tests/setup/clients.sh
+
+setup-fuzz:
+	@test -x target/tools/bin/cargo-fuzz || $(CARGO) install --locked --root target/tools cargo-fuzz
 
 clean: ## Remove everything that was built
 	$(CARGO) clean

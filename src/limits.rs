@@ -6,24 +6,50 @@
 
 use std::cell::Cell;
 
-/// Bytes of one direction of one connection held back because an earlier byte is missing.
+/// Bytes of one direction of one connection held back because an earlier byte is missing, each segment with
+/// [`HELD_OVERHEAD`].
 pub const DIRECTION_BYTES: usize = 256 * 1024;
-/// Bytes held back, kept as the start of a split message, or taken by decompressors, over all connections.
+/// The same over all connections. Before it is reached, the connections whose holes are the oldest give theirs up.
 pub const TOTAL_BYTES: usize = 16 * 1024 * 1024;
 /// Segments of one direction held back.
 pub const DIRECTION_SEGMENTS: usize = 1024;
+/// What holding a segment takes beside its bytes: its place in a queue that grows by doubling, and the allocator's
+/// own.
+pub const HELD_OVERHEAD: usize = 128;
 /// Bytes kept of a request: as much SQL text as is ever looked at.
 pub const REQUEST_HEAD: usize = 16 * 1024;
 /// Bytes kept of a response packet: enough for a greeting, or an OK with its session state.
 pub const RESPONSE_HEAD: usize = 1024;
+/// Bytes of a split message that each direction of each connection may keep however little is left of
+/// [`MESSAGE_BYTES`]: enough to tell its command and its statement's kind.
+pub const MESSAGE_OWN: usize = 256;
+/// Bytes kept of split messages beyond those, over all connections.
+pub const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes that decompressors may take. Beyond it the one that was used least recently is taken from its block.
+pub const DECOMPRESSOR_BYTES: usize = 24 * 1024 * 1024;
 /// Commands of one connection that wait for their response.
 pub const PIPELINE: usize = 1024;
+/// Of these, each connection has room for so many however little is left of [`PIPELINE_TOTAL`].
+pub const PIPELINE_OWN: usize = 16;
+/// Room for waiting commands beyond those, over all connections.
+pub const PIPELINE_TOTAL: usize = 1 << 18;
+/// Bytes a waiting command takes.
+pub const PIPELINE_BYTES: usize = 32;
 /// Prepared statements remembered for one connection.
 pub const PREPARED_PER_CONNECTION: usize = 4096;
-/// Prepared statements remembered over all connections.
-pub const PREPARED_TOTAL: usize = 1 << 18;
+/// Of these, each connection may keep so many however little is left of [`PREPARED_TOTAL`].
+pub const PREPARED_OWN: usize = 16;
+/// Prepared statements remembered beyond those, over all connections.
+pub const PREPARED_TOTAL: usize = 1 << 20;
+/// Bytes a prepared statement takes, its share of the map included.
+pub const PREPARED_BYTES: usize = 48;
+/// Bytes a connection takes in the table: its slot, and its places in the index and the queues.
+pub const FLOW_BYTES: usize = 1024;
+/// Bytes a connection may take beside its slot without asking for a share of anything: the starts of two split
+/// messages, its first waiting commands and prepared statements, what is kept of a TLS handshake, empty queues.
+pub const OWN_BYTES: usize = 3072;
 /// Different `(code, sqlstate)` pairs that get a series of their own.
-pub const ERROR_CODES: usize = 32;
+pub const ERROR_CODES: usize = 24;
 /// Names of schemas that are told apart.
 pub const SCHEMAS: usize = 1024;
 /// Texts of digests kept in each of two generations, of 120 characters at most: 2 MiB for most texts, 8 MiB at worst.
@@ -40,12 +66,16 @@ pub enum Limit {
     HalfOpenFlows,
     /// [`DIRECTION_BYTES`] or [`DIRECTION_SEGMENTS`]: a hole is given up early.
     DirectionBytes,
-    /// [`TOTAL_BYTES`]: a hole is given up early, the text of a split request is cut, or a compressed block is passed
-    /// over.
+    /// [`TOTAL_BYTES`]: a hole is given up early.
     TotalBytes,
-    /// [`PIPELINE`]: the connection's pending commands are dropped.
+    /// [`MESSAGE_BYTES`]: the text of a split request is cut.
+    MessageBytes,
+    /// [`DECOMPRESSOR_BYTES`]: the rest of a compressed block is passed over.
+    DecompressorBytes,
+    /// [`PIPELINE`] or [`PIPELINE_TOTAL`]: the connection's pending commands are dropped.
     Pipeline,
-    /// [`PREPARED_PER_CONNECTION`] or [`PREPARED_TOTAL`]: executions count as statement `unknown`.
+    /// [`PREPARED_PER_CONNECTION`] or [`PREPARED_TOTAL`]: the connection's oldest is forgotten, and its executions count
+    /// as statement `unknown`.
     PreparedStatements,
     /// [`ERROR_CODES`]: further codes count as `other`.
     ErrorCodes,
@@ -55,11 +85,13 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of the enum (its discriminants index counters).
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Flows,
         Self::HalfOpenFlows,
         Self::DirectionBytes,
         Self::TotalBytes,
+        Self::MessageBytes,
+        Self::DecompressorBytes,
         Self::Pipeline,
         Self::PreparedStatements,
         Self::ErrorCodes,
@@ -73,10 +105,28 @@ impl Limit {
             Self::HalfOpenFlows => "half_open_flows",
             Self::DirectionBytes => "direction_bytes",
             Self::TotalBytes => "total_bytes",
+            Self::MessageBytes => "message_bytes",
+            Self::DecompressorBytes => "decompressor_bytes",
             Self::Pipeline => "pipeline",
             Self::PreparedStatements => "prepared_statements",
             Self::ErrorCodes => "error_codes",
             Self::Schemas => "schemas",
+        }
+    }
+
+    /// What all connections share of it, in its own unit; 0 where nothing is shared.
+    const fn shared(self) -> usize {
+        match self {
+            Self::TotalBytes => TOTAL_BYTES,
+            Self::MessageBytes => MESSAGE_BYTES,
+            Self::Pipeline => PIPELINE_TOTAL,
+            Self::PreparedStatements => PREPARED_TOTAL,
+            Self::Flows
+            | Self::HalfOpenFlows
+            | Self::DirectionBytes
+            | Self::DecompressorBytes
+            | Self::ErrorCodes
+            | Self::Schemas => 0,
         }
     }
 }
@@ -87,8 +137,7 @@ impl Limit {
 #[derive(Debug, Clone, Default)]
 pub struct Bounds {
     hits: [Cell<u64>; Limit::ALL.len()],
-    bytes: Cell<usize>,
-    prepared: Cell<usize>,
+    used: [Cell<usize>; Limit::ALL.len()],
 }
 
 impl Bounds {
@@ -104,53 +153,50 @@ impl Bounds {
         self.hits.each_ref().map(Cell::get)
     }
 
-    /// Bytes in use of [`TOTAL_BYTES`].
+    /// What is in use of a bound that all connections share.
+    pub fn used(&self, limit: Limit) -> usize {
+        self.used.get(limit as usize).map_or(0, Cell::get)
+    }
+
+    /// Bytes held back behind holes.
     pub fn bytes(&self) -> usize {
-        self.bytes.get()
+        self.used(Limit::TotalBytes)
     }
 
-    /// Prepared statements in use of [`PREPARED_TOTAL`].
+    /// Prepared statements beyond what each connection may keep in any case.
     pub fn prepared(&self) -> usize {
-        self.prepared.get()
+        self.used(Limit::PreparedStatements)
     }
 
-    /// Reserves `count` bytes; `false`, and a hit, if that would exceed [`TOTAL_BYTES`].
+    /// Whether so little is left of [`TOTAL_BYTES`] that old holes must be given up: less than an eighth.
+    #[inline]
+    pub fn is_crowded(&self) -> bool {
+        self.bytes() > TOTAL_BYTES / 8 * 7
+    }
+
+    /// Reserves `count` of a bound that all connections share; `false`, and a hit, if there is not so much left.
     #[must_use]
-    pub fn reserve_bytes(&self, count: usize) -> bool {
-        let used = self.bytes.get().saturating_add(count);
-        let fits = used <= TOTAL_BYTES;
+    pub fn reserve(&self, limit: Limit, count: usize) -> bool {
+        let used = self.used(limit).saturating_add(count);
+        let fits = used <= limit.shared();
         if fits {
-            self.bytes.set(used);
+            self.set_used(limit, used);
         } else {
-            self.hit(Limit::TotalBytes);
+            self.hit(limit);
         }
         fits
     }
 
-    /// Returns bytes reserved before.
-    pub fn release_bytes(&self, count: usize) {
-        let used = self.bytes.get();
-        debug_assert!(count <= used, "released {count} of {used} bytes");
-        self.bytes.set(used.saturating_sub(count));
+    /// Returns what was reserved before.
+    pub fn release(&self, limit: Limit, count: usize) {
+        let used = self.used(limit);
+        debug_assert!(count <= used, "released {count} of {used}: {limit:?}");
+        self.set_used(limit, used.saturating_sub(count));
     }
 
-    /// Reserves room for one more prepared statement; `false`, and a hit, if there is none.
-    #[must_use]
-    pub fn reserve_prepared(&self) -> bool {
-        let used = self.prepared.get();
-        let fits = used < PREPARED_TOTAL;
-        if fits {
-            self.prepared.set(used + 1);
-        } else {
-            self.hit(Limit::PreparedStatements);
+    fn set_used(&self, limit: Limit, count: usize) {
+        if let Some(used) = self.used.get(limit as usize) {
+            used.set(count);
         }
-        fits
-    }
-
-    /// Returns room reserved before.
-    pub fn release_prepared(&self, count: usize) {
-        let used = self.prepared.get();
-        debug_assert!(count <= used, "released {count} of {used} prepared statements");
-        self.prepared.set(used.saturating_sub(count));
     }
 }

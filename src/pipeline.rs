@@ -113,6 +113,11 @@ impl Pipeline {
         &self.bounds
     }
 
+    /// Bytes that decompressors take.
+    pub fn decompressor_bytes(&self) -> usize {
+        self.sink.codecs.bytes()
+    }
+
     /// Takes one segment, as [`Self::frame`] does once it has decoded it.
     #[inline]
     pub fn segment(&mut self, at: Timestamp, segment: &Segment<'_>) {

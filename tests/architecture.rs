@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("stats", &["config", "digest", "limits", "mysql", "packet"]),
     ("pipeline", &["config", "digest", "limits", "mysql", "packet", "sample", "stats", "stream"]),
     ("sockets", &[]),
-    ("metrics", &["limits", "mysql", "sample", "sockets", "stats"]),
+    ("metrics", &["digest", "limits", "mysql", "sample", "sockets", "stats"]),
     ("report", &["stats"]),
     ("web", &["metrics"]),
     ("cli", &["sample"]),

@@ -154,11 +154,9 @@ fn counts(stats: &Stats) -> Counts {
         put(format!("statement {label}"), stats.count);
         put(format!("rows returned {label}"), stats.rows_returned);
         put(format!("rows affected {label}"), stats.rows_affected);
-    }
-    for (label, pair) in stats.histograms.pairs() {
-        put(format!("timed {label}"), pair.duration.count());
-        put(format!("nanoseconds {label}"), pair.duration.sum_nanos());
-        put(format!("nanoseconds to first {label}"), pair.first_response.sum_nanos());
+        put(format!("timed {label}"), stats.duration.count());
+        put(format!("nanoseconds {label}"), stats.duration.sum_nanos());
+        put(format!("nanoseconds to first {label}"), stats.first_response.sum_nanos());
     }
     for (error, count) in stats.errors() {
         put(format!("error {}", error.code), count);

@@ -15,7 +15,7 @@ use dbwire_exporter::{
     sample::class::SampleClass,
     stats::{Stats, digests::DigestStats},
 };
-use support::conversation::{Conversation, OK, error};
+use support::dialogue::{Conversation, OK, error};
 
 const DIGESTS: usize = 100_000;
 const STATEMENTS: usize = 400_000;
@@ -123,7 +123,7 @@ fn a_hundred_thousand_digests_are_bounded_exact_in_sum_and_the_heaviest_are_foun
     assert_eq!(total.errors, STATEMENTS as u64 / 10);
     assert_eq!(total.rows_affected, STATEMENTS as u64 * 9 / 10);
     let [durations, kinds] =
-        [total.nanos, stats.histograms.pairs().map(|(_, pair)| pair.duration.sum_nanos()).sum()];
+        [total.nanos, stats.statements().map(|(_, kind)| kind.duration.sum_nanos()).sum()];
     assert_eq!(durations, kinds);
 
     let mut ranked: Vec<_> = truth.into_iter().collect();

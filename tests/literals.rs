@@ -11,7 +11,7 @@ use std::path::Path;
 
 use forms::{FORMS, literals};
 use support::{
-    conversation::{Conversation, OK, error, write_pcap},
+    dialogue::{Conversation, OK, error, write_pcap},
     exporter::{Exporter, run},
     exposition::Exposition,
 };

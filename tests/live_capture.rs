@@ -8,6 +8,8 @@
 
 #[path = "support/namespace.rs"]
 mod namespace;
+#[path = "support/skip.rs"]
+mod skip;
 
 use std::{
     io::{Read as _, Write as _},

@@ -8,22 +8,25 @@
 mod support;
 
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
-    time::Duration,
 };
 
 use serde_json::Value;
 use support::{
     children::command,
     clients::{CLIENTS, Client, SYSBENCH, Sysbench, prepare_sysbench, sysbench, sysbench_reports},
-    corpus::{Expected, Range, Row, table},
-    exporter::Exporter,
+    corpus::{Expected, Range, Row, publish, table},
     exposition::{Exposition, Sample},
     mariadb::{MariaDb, Options, PASSWORD, Status, USER},
     netns::Namespace,
-    skip, wait,
+    skip,
+    tcpdump::Capture,
+    tshark,
+    watcher::{Watcher, expected_of},
 };
+use tempfile::TempDir;
 
 /// Every client runs it; see `tests/clients/README.md`. `{k}` is a number of the client's own.
 const SCRIPT: &str = "\
@@ -56,93 +59,13 @@ const COMMANDS: &str = "dbwire_mysql_commands_total";
 const STATEMENTS: &str = "dbwire_mysql_statements_total";
 const LOGINS: &str = "dbwire_mysql_logins_total";
 
-/// Longest wait for packets that were sent to be counted.
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// An exporter that watches one server, and what it has been told to sample.
-struct Watcher {
-    exporter: Exporter,
-    bits: u32,
-    class: u16,
-}
-
-impl Watcher {
-    fn start(interface: &str, port: u16, bits: u32, class: u16) -> Self {
-        let arguments = [
-            "--no-collector.sockets".to_owned(),
-            format!("--mysql.interface={interface}"),
-            format!("--mysql.port={port}"),
-            format!("--mysql.sample-bits={bits}"),
-            format!("--mysql.sample-class={class}"),
-        ];
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let watcher = Self { exporter: Exporter::start(&arguments), bits, class };
-        wait::until(LIMIT, "the capture to be up", || {
-            (watcher.page().value("dbwire_capture_up", &[]) == Some(1.0)).then_some(())
-        });
-        watcher
-    }
-
-    fn page(&self) -> Exposition {
-        Exposition::parse(&self.exporter.request("GET", "/metrics").body)
-    }
-
-    fn scale(&self) -> f64 {
-        f64::from(1 << self.bits)
-    }
-
-    /// Whether it samples the connection of this report.
-    fn samples(&self, report: &Value) -> bool {
-        let port = report["port"].as_u64().expect("a port") as u16;
-        (port >> 1) & ((1 << self.bits) - 1) == self.class
-    }
-
-    /// The page once every sampled connection has been seen to end, and nothing more can come.
-    fn final_page(&self, connections: usize) -> Exposition {
-        let wanted = connections as f64 * self.scale();
-        let mut seen = None;
-        wait::until(LIMIT, &format!("{wanted} connections to be closed"), || {
-            let page = self.page();
-            let closed = page.value("dbwire_mysql_connections_closed_total", &[]).unwrap_or(0.0);
-            (closed >= wanted).then(|| seen = Some(page))
-        });
-        seen.expect("the last page")
-    }
-
-    /// Compares the final page with the reports of the connections that it samples.
-    fn compare(&self, reports: &[Value], deadlocks: u64) -> Vec<Row> {
-        let sampled: Vec<&Value> = reports.iter().filter(|report| self.samples(report)).collect();
-        let page = self.final_page(sampled.len());
-        let mut expected = expected_of(sampled.iter().copied());
-        if deadlocks > 0 {
-            // Which connections met them nobody tells.
-            let least = if self.bits == 0 { deadlocks } else { 0 };
-            expected.errors.insert("1213".to_owned(), Range { least, most: deadlocks });
-        }
-        let mut rows = expected.compare(&page, self.scale());
-        for (family, count) in [
-            ("dbwire_mysql_connections_opened_total", sampled.len() as u64),
-            ("dbwire_mysql_connections_closed_total", sampled.len() as u64),
-            ("dbwire_capture_dropped_packets_total", 0),
-            ("dbwire_mysql_gaps_total", 0),
-            ("dbwire_mysql_desyncs_total", 0),
-        ] {
-            rows.push(Row::new(
-                family,
-                "",
-                Range::exactly(count),
-                page.value(family, &[]).unwrap_or(0.0),
-                self.scale(),
-            ));
-        }
-        rows
-    }
-}
-
 #[test]
 fn counts_equal_the_servers_the_clients_and_those_of_the_sampled_connections() {
     let test = "counts_equal_the_servers_the_clients_and_those_of_the_sampled_connections";
-    if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) || !skip::programs(test, SYSBENCH) {
+    if !skip::root(test)
+        || !skip::programs(test, MariaDb::PROGRAMS)
+        || !skip::programs(test, &[SYSBENCH, tshark::PROGRAMS].concat())
+    {
         return;
     }
     let server = MariaDb::start(&Options { general_log: true, ..Options::default() });
@@ -155,15 +78,19 @@ fn counts_equal_the_servers_the_clients_and_those_of_the_sampled_connections() {
         Watcher::start("lo", server.port(), 3, 5),
     ];
 
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("capture.pcap");
+    let capture = Capture::start("lo", &format!("tcp port {}", server.port()), &file);
     let ((mut reports, runs), delta) = server.status_delta(|| traffic(&server, test));
     let deadlocks = runs.iter().map(|run| run.ignored_errors).sum();
     reports.extend(sysbench_reports(&server, &runs));
 
     let mut wrong = Vec::new();
+    let mut tables = String::new();
     for watcher in &watchers {
         let title = format!("N = {}, class {}", watcher.bits, watcher.class);
         let rows = watcher.compare(&reports, deadlocks);
-        println!("{}", table(&title, &rows));
+        tables += &table(&format!("{title}: clients and exporter"), &rows);
         wrong.extend(rows.into_iter().filter(|row| !row.right).map(|row| format!("{title}: {row}")));
     }
     let all = expected_of(&reports);
@@ -178,9 +105,12 @@ fn counts_equal_the_servers_the_clients_and_those_of_the_sampled_connections() {
             compare_with_server(&delta, &reports, |family, label| value(&page, family, label)),
         ),
     ] {
-        println!("{}", table(title, &rows));
+        tables += &table(title, &rows);
         wrong.extend(rows.into_iter().filter(|row| !row.right).map(|row| format!("{title}: {row}")));
     }
+    capture.stop();
+    tables += &compare_with_tshark(&all, &tshark::commands(&file, server.port()));
+    publish("live_mysql", &tables);
     assert!(wrong.is_empty(), "{} numbers are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -198,12 +128,13 @@ fn traffic(server: &MariaDb, test: &str) -> (Vec<Value>, Vec<Sysbench>) {
     (reports, runs.into())
 }
 
-fn expected_of<'a>(reports: impl IntoIterator<Item = &'a Value>) -> Expected {
-    let mut expected = Expected::default();
-    for report in reports {
-        expected.add(report, &Value::Null);
-    }
-    expected
+/// Where tshark disagrees it is wrong: the clients, the server and the exporter agree. Shown, not judged.
+fn compare_with_tshark(clients: &Expected, tshark: &BTreeMap<String, u64>) -> String {
+    let rows = clients.commands.iter().map(|(command, range)| {
+        let seen = tshark.get(command).copied().unwrap_or(0);
+        Row::new(COMMANDS, command, *range, seen as f64, 1.0)
+    });
+    table("clients and tshark", &rows.collect::<Vec<_>>())
 }
 
 /// The value of one label of a family that has it as its only label.

@@ -8,6 +8,10 @@
 
 #[path = "support/scripted.rs"]
 mod scripted;
+#[path = "support/seccomp.rs"]
+mod seccomp;
+#[path = "support/skip.rs"]
+mod skip;
 #[path = "support/unshare.rs"]
 mod unshare;
 #[path = "support/zoo.rs"]
@@ -16,10 +20,10 @@ mod zoo;
 use std::{
     fs,
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::Command,
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -177,6 +181,73 @@ fn every_plan_counts_what_ss_counts() {
             }
             assert_eq!(counts_by_ss(), before, "the sockets were not at rest");
         }
+    });
+}
+
+/// Connects and waits for the server to close, without end: one connection at a time, whoever is kept waiting.
+fn churn(to: u16, stop: &AtomicBool) {
+    for n in (1..=200).cycle() {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        // The server goes when it is told to stop, perhaps before this thread is.
+        if let Ok(mut stream) = TcpStream::connect((Ipv4Addr::new(127, 0, 4, n), to)) {
+            let _ = stream.read(&mut [0]);
+        }
+    }
+}
+
+/// Ends the churn when it is dropped, so that a failed assertion is seen and not waited behind.
+struct StopOnDrop<'a> {
+    stop: &'a AtomicBool,
+    port: u16,
+}
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Wakes the one that accepts.
+        drop(TcpStream::connect(("127.0.0.1", self.port)));
+    }
+}
+
+#[test]
+fn while_connections_come_and_go_the_plans_agree_within_what_changed_between_two_dumps() {
+    in_own_namespace("while_connections_come_and_go_the_plans_agree", || {
+        const CHURNERS: u64 = 2;
+        /// Each has one connection at a time, but a dump, which takes a while, may meet several, one after another.
+        const SLACK: u64 = 16 * CHURNERS;
+        let _zoo = Zoo::build(&Plan { established_v4: 500, half_closed: 50, ..Plan::default() }).unwrap();
+        let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let totals = start(&eager(Detail::Totals, SourceChoice::Netlink)).unwrap();
+        let full = start(&eager(Detail::Full, SourceChoice::Netlink)).unwrap();
+        // Verified at rest; under churn it may take a few tries.
+        good(&totals);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let _stop = StopOnDrop { stop: &stop, port };
+            for _ in 0..CHURNERS {
+                scope.spawn(|| churn(port, &stop));
+            }
+            let stop = &stop;
+            // Its listener goes with it, and resets whom it did not accept.
+            scope.spawn(move || listener.incoming().take_while(|_| !stop.load(Ordering::Relaxed)).count());
+            let states = |handle| good(handle).counts().unwrap().states;
+            for _ in 0..30 {
+                let (before, between, after) = (states(&full), states(&totals), states(&full));
+                for state in [State::Established, State::TimeWait, State::CloseWait, State::Listen] {
+                    let (a, b) = (before.get(state), after.get(state));
+                    let allowed = a.min(b).saturating_sub(SLACK)..=a.max(b) + SLACK;
+                    assert!(
+                        allowed.contains(&between.get(state)),
+                        "{}: {before:?} {between:?} {after:?}",
+                        state.label()
+                    );
+                }
+            }
+            assert!(good(&totals).counts().unwrap().plan.label().starts_with("counters"));
+        });
     });
 }
 
@@ -453,4 +524,82 @@ fn any_number_of_callers_cause_one_read() {
     });
     // The question which request the kernel takes, and dumps of the listeners and of the rest.
     assert_eq!(requests.load(Ordering::Relaxed), 3);
+}
+
+#[test]
+fn a_seccomp_filter_that_refuses_netlink_makes_procfs_the_source() {
+    std::thread::spawn(|| {
+        seccomp::refuse_netlink(libc::EPERM as u16).unwrap();
+        let root = procfs(TCP_TABLE);
+        let handle = start(&config(SourceChoice::Auto, root.path())).unwrap();
+        let report = good(&handle);
+        let reading = report.snapshot.reading.as_ref().unwrap();
+        assert_eq!(fallbacks(&report), [("socket", 1)]);
+        assert_eq!((reading.source, reading.counts.states.get(State::Listen)), (Source::Procfs, 1));
+    })
+    .join()
+    .unwrap();
+}
+
+/// Run by the test below in a process of its own, for the limit is a process's.
+#[test]
+#[ignore = "not a test by itself"]
+fn without_descriptors_child() {
+    let root = procfs(TCP_TABLE);
+    let handle = start(&config(SourceChoice::Auto, root.path())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let null = fs::File::open("/dev/null").unwrap();
+    let mut taken = Vec::new();
+    let error = loop {
+        match null.try_clone() {
+            Ok(file) => taken.push(file),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+    let report = runtime.block_on(handle.reports(PATIENCE)).remove(0);
+    drop(taken);
+    assert!(report.success, "{report:?}");
+    let reading = report.snapshot.reading.as_ref().unwrap();
+    assert_eq!(fallbacks(&report), [("descriptors", 1)]);
+    assert_eq!((reading.source, reading.counts.states.get(State::Listen)), (Source::Procfs, 1));
+}
+
+#[test]
+fn without_a_descriptor_left_procfs_is_read_with_the_one_kept_for_it() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "without_descriptors_child", "--ignored", "--nocapture"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[test]
+fn forty_scrapes_at_a_time_of_a_stuck_procfs_cause_one_read_and_all_end_in_time() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("net")).unwrap();
+    let table = root.path().join("net/tcp");
+    assert!(Command::new("mkfifo").arg(&table).status().unwrap().success());
+    let handle = start(&config(SourceChoice::Procfs, root.path())).unwrap();
+    // The read is stuck until somebody writes: every scrape ends by itself.
+    for _ in 0..5 {
+        std::thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| {
+                    let report = report_within(&handle, Duration::from_millis(5));
+                    assert!(!report.success && report.counts().is_none(), "{report:?}");
+                });
+            }
+        });
+    }
+    // Had there been a second read, it would wait at the FIFO for a second writer.
+    let writer = std::thread::spawn(move || fs::write(table, TCP_TABLE));
+    let report = good(&handle);
+    assert_eq!(report.counts().unwrap().states.get(State::Listen), 1);
+    writer.join().unwrap().unwrap();
+    // It took long, so the collector rests long, and says so.
+    assert!(report.cooldown > Duration::ZERO, "{report:?}");
+    let resting = report_within(&handle, Duration::ZERO);
+    assert_eq!(started(&resting), started(&report));
 }

@@ -100,7 +100,7 @@ pub struct DecodeArgs {
     /// Upper bounds of the latency histograms' buckets.
     #[arg(long = "mysql.latency-buckets", env = "DBWIRE_MYSQL_LATENCY_BUCKETS", hide_env_values = true)]
     #[arg(value_name = "DURATION", value_delimiter = ',', value_parser = humantime::parse_duration)]
-    #[arg(default_value = "100us,300us,1ms,3ms,10ms,30ms,100ms,300ms,1s,3s,10s")]
+    #[arg(default_value = "100us,300us,1ms,3ms,10ms,30ms,100ms,300ms,1s,10s")]
     pub latency_buckets: Vec<Duration>,
     /// Count statements that take longer, by kind. Repeatable, or separated by commas.
     #[arg(long = "mysql.slow-threshold", env = "DBWIRE_MYSQL_SLOW_THRESHOLD", hide_env_values = true)]

@@ -77,9 +77,9 @@ impl Counting {
     pub const MAX_BUCKETS: usize = 24;
     /// Most thresholds; each takes a series for every kind of statement.
     pub const MAX_THRESHOLDS: usize = 4;
-    /// A third of a decade each, from 100 µs to 10 s.
-    const BUCKETS_MICROS: [u64; 11] =
-        [100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000];
+    /// A third of a decade each, from 100 µs to 1 s, and 10 s.
+    const BUCKETS_MICROS: [u64; 10] =
+        [100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 10_000_000];
 }
 
 impl Default for Counting {

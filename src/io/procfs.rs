@@ -1,7 +1,7 @@
 //! The socket tables and TCP counters of procfs.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -70,22 +70,40 @@ impl ProcNet {
     }
 
     /// Sockets in the two states that need no listing.
-    pub fn gauges(&self) -> Result<Gauges, ProcError> {
+    pub fn gauges(&mut self) -> Result<Gauges, ProcError> {
         let net = self.net();
-        let (snmp, sockstat) = (text(net.join("snmp"))?, text(net.join("sockstat"))?);
-        Gauges::parse(&snmp, &sockstat, page_bytes())
-            .map_err(|source| ProcError::Counter { path: net, source })
+        let snmp = self.text(net.join("snmp"))?.to_owned();
+        let sockstat = self.text(net.join("sockstat"))?;
+        let gauges = Gauges::parse(&snmp, sockstat, page_bytes());
+        gauges.map_err(|source| ProcError::Counter { path: net, source })
     }
 
     /// Counters of what went wrong.
-    pub fn events(&self) -> Result<Events, ProcError> {
+    pub fn events(&mut self) -> Result<Events, ProcError> {
         let path = self.net().join("netstat");
-        Events::parse(&text(path.clone())?).map_err(|source| ProcError::Counter { path, source })
+        let events = Events::parse(self.text(path.clone())?);
+        events.map_err(|source| ProcError::Counter { path, source })
     }
 
     /// First and last of the ports that `connect()` hands out; `None` if that cannot be read.
-    pub fn port_range(&self) -> Option<(u16, u16)> {
-        parse_port_range(&text(self.root.join("sys/net/ipv4/ip_local_port_range")).ok()?)
+    pub fn port_range(&mut self) -> Option<(u16, u16)> {
+        parse_port_range(self.text(self.root.join("sys/net/ipv4/ip_local_port_range")).ok()?)
+    }
+
+    /// A small file, in the buffer.
+    fn text(&mut self, path: PathBuf) -> Result<&str, ProcError> {
+        let read = File::open(&path).and_then(|mut file| {
+            let mut filled = 0;
+            while let Some(room) = self.buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+                match file.read(room)? {
+                    0 => break,
+                    length => filled += length,
+                }
+            }
+            let text = self.buffer.get(..filled).unwrap_or_default();
+            str::from_utf8(text).map_err(io::Error::other)
+        });
+        read.map_err(|source| ProcError::Read { path, source })
     }
 
     /// Hands every row of both tables to `each`; on an error they are void. Without `tcp6` (IPv6 is off) there
@@ -139,10 +157,6 @@ impl ProcNet {
 /// A descriptor to give up later.
 fn spare() -> Option<File> {
     File::open("/dev/null").ok()
-}
-
-fn text(path: PathBuf) -> Result<String, ProcError> {
-    fs::read_to_string(&path).map_err(|source| ProcError::Read { path, source })
 }
 
 fn page_bytes() -> u64 {

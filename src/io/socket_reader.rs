@@ -11,6 +11,7 @@ use crate::{
     sockets::{
         backoff::Backoff,
         census::{Census, PairScope},
+        counters::Gauges,
         inet_diag::{Extensions, Query},
         listeners::Listeners,
         pairs::Pairs,
@@ -135,7 +136,7 @@ impl SocketReader {
         let listening = self.netlink.dump(Query::of(LISTENING), &start, |census, row, _| census.add(row))?;
         match self.detail {
             Detail::Totals => self.totals(now, &listening),
-            Detail::Ports | Detail::Full => self.full(now, &listening, Plan::FullDump),
+            Detail::Ports | Detail::Full => self.full(now, &listening),
         }
     }
 
@@ -143,13 +144,14 @@ impl SocketReader {
     fn totals(&mut self, now: Instant, listening: &Census<'_>) -> Result<Counts, NetlinkError> {
         let before = if self.planner.wants_estimate(now) { self.estimate(listening)? } else { None };
         let Some((before, census)) = before else {
-            return self.full(now, listening, Plan::FullDump);
+            return self.full(now, listening);
         };
         if let Some(states) = self.planner.derive(now, &before) {
             self.refresh_ports(now, census)?;
-            return Ok(self.counts(states, self.planner.plan(), &listening.listeners));
+            let plan = self.planner.plan();
+            return Ok(self.counts(states, plan, &listening.listeners, Some(before.gauges)));
         }
-        let mut counts = self.full(now, listening, Plan::FullDump)?;
+        let mut counts = self.full(now, listening)?;
         if let Some((after, _)) = self.estimate(listening)? {
             self.planner.verify(now, &before, &counts.states, &after);
             counts.verified = self.planner.verified();
@@ -169,7 +171,7 @@ impl SocketReader {
     }
 
     /// Lists everything.
-    fn full(&mut self, now: Instant, listening: &Census<'_>, plan: Plan) -> Result<Counts, NetlinkError> {
+    fn full(&mut self, now: Instant, listening: &Census<'_>) -> Result<Counts, NetlinkError> {
         let rest = Query::of(StateSet::ALL.without(State::Listen));
         let census = if self.tcp_info {
             let query = Query { extensions: Extensions::INFO, ..rest };
@@ -180,7 +182,7 @@ impl SocketReader {
         } else {
             self.netlink.dump(rest, listening, |census, row, _| census.add(row))?
         };
-        Ok(self.whole(now, census, plan))
+        Ok(self.whole(now, census, Plan::FullDump))
     }
 
     /// Completes `census`, which lacks the two big states, for the watched ports, if that is due.
@@ -224,7 +226,7 @@ impl SocketReader {
         }
     }
 
-    fn census<'a>(&self, watched: &'a WatchedPorts) -> Census<'a> {
+    fn census<'a>(&mut self, watched: &'a WatchedPorts) -> Census<'a> {
         let pairs_of = match self.detail {
             Detail::Totals => PairScope::Watched,
             Detail::Ports | Detail::Full => PairScope::All,
@@ -238,11 +240,18 @@ impl SocketReader {
         let (tally, listeners) = (census.tally, census.listeners.clone());
         self.ports = (!self.watched.ports().is_empty() || census.pairs.is_some())
             .then(|| Arc::new(PortReading::new(now, &self.watched, census)));
-        let counts = self.counts(tally.states(), plan, &listeners);
+        let gauges = self.procfs.gauges().ok();
+        let counts = self.counts(tally.states(), plan, &listeners, gauges);
         Counts { families: (self.detail == Detail::Full).then_some(tally), ..counts }
     }
 
-    fn counts(&self, states: StateCounts, plan: Plan, listeners: &Listeners) -> Counts {
+    fn counts(
+        &mut self,
+        states: StateCounts,
+        plan: Plan,
+        listeners: &Listeners,
+        gauges: Option<Gauges>,
+    ) -> Counts {
         Counts {
             states,
             families: None,
@@ -250,7 +259,7 @@ impl SocketReader {
             verified: self.planner.verified(),
             listeners: Arc::new(listeners.clone()),
             ports: self.ports.clone(),
-            gauges: self.procfs.gauges().ok(),
+            gauges,
             events: self.procfs.events().ok(),
         }
     }

@@ -13,6 +13,8 @@ pub mod capture;
 mod digests;
 pub mod family;
 #[cfg(feature = "capture")]
+mod latencies;
+#[cfg(feature = "capture")]
 pub mod mysql;
 pub mod names;
 pub mod scrape;

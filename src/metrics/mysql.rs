@@ -2,24 +2,21 @@
 //!
 //! Counters are estimates: what was seen, times the multiplier; `_observed_` ones are what was seen. Closed label
 //! sets are complete from the first page on. Histograms are the exception: a kind of statement gets its two once one
-//! was seen, and only a few kinds have their own (see [`crate::stats::histograms`]).
+//! was seen, and only a few kinds have their own (see [`super::latencies`]).
 
 use prometheus::proto::MetricFamily;
 
 use super::{
     digests,
-    family::{Family, HistogramSample},
+    family::Family,
+    latencies,
     names::{self, Metric},
 };
 use crate::{
     limits::Limit,
     mysql::event::ServerError,
     sample::{class::SampleClass, multiplier::Multiplier},
-    stats::{
-        Stats,
-        histograms::Histograms,
-        latency::{self, Latency},
-    },
+    stats::Stats,
 };
 
 /// Which connections are sampled, and what one of them stands for.
@@ -36,7 +33,7 @@ pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
     let scale = Scale(sampling.multiplier.value(sampling.class));
     let mut families = Vec::from(commands(stats, scale));
     families.extend(statements(stats, scale));
-    families.extend(latencies(&stats.histograms, scale));
+    families.extend(latencies::families(stats, scale));
     families.extend(digests::families(stats, scale));
     families.extend(connections(stats, scale));
     families.extend(decoder(stats));
@@ -49,12 +46,12 @@ pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
 pub(super) struct Scale(pub(super) f64);
 
 impl Scale {
-    fn of(self, count: u64) -> f64 {
+    pub(super) fn of(self, count: u64) -> f64 {
         count as f64 * self.0
     }
 
     /// A count that must be an integer.
-    fn rounded(self, count: u64) -> u64 {
+    pub(super) fn rounded(self, count: u64) -> u64 {
         self.of(count).round() as u64
     }
 }
@@ -89,34 +86,6 @@ fn statements(stats: &Stats, scale: Scale) -> Vec<MetricFamily> {
         affected = affected.sample(&label, scale.of(stats.rows_affected));
     }
     vec![counts.build(), returned.build(), affected.build()]
-}
-
-fn latencies(histograms: &Histograms, scale: Scale) -> impl Iterator<Item = MetricFamily> {
-    let mut duration = Family::new(&names::MYSQL_QUERY_DURATION);
-    let mut first_response = Family::new(&names::MYSQL_FIRST_RESPONSE);
-    for (label, pair) in histograms.pairs().filter(|(_, pair)| pair.duration.count() > 0) {
-        let histogram = |latency| histogram(latency, &histograms.scale, scale);
-        duration = duration.histogram(&[label], &histogram(&pair.duration));
-        first_response = first_response.histogram(&[label], &histogram(&pair.first_response));
-    }
-    let mut slow = Family::new(&names::MYSQL_SLOW_STATEMENTS);
-    for (statement, counts) in histograms.slow() {
-        for (threshold, count) in counts.counts(&histograms.scale) {
-            slow.push(&[statement.label(), &seconds(threshold).to_string()], scale.of(count));
-        }
-    }
-    [duration, first_response, slow].into_iter().filter(|family| !family.is_empty()).map(Family::build)
-}
-
-fn histogram(latency: &Latency, bounds: &latency::Scale, scale: Scale) -> HistogramSample {
-    HistogramSample {
-        buckets: latency
-            .cumulative(bounds)
-            .map(|(bound, count)| (seconds(bound), scale.rounded(count)))
-            .collect(),
-        count: scale.rounded(latency.count()),
-        sum: seconds(latency.sum_nanos()) * scale.0,
-    }
 }
 
 pub(super) fn seconds(nanos: u64) -> f64 {

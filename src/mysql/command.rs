@@ -56,8 +56,10 @@ pub enum Reply {
     Text,
     /// An authentication exchange up to an OK or ERR.
     Authentication,
-    /// Packets without an end that could be told: a binary log.
+    /// Packets up to an EOF or ERR that may never come: a binary log.
     Endless,
+    /// Another protocol: what follows on the connection, both ways, is no command and no response.
+    Handover,
 }
 
 commands! {
@@ -93,7 +95,8 @@ commands! {
     0x1d Daemon "daemon" Status,
     0x1e BinlogDumpGtid "binlog_dump_gtid" Endless,
     0x1f ResetConnection "reset_connection" Status,
-    0x20 Clone "clone" Endless,
+    0x20 Clone "clone" Handover,
+    0x21 SubscribeGroupReplicationStream "subscribe_group_replication_stream" Handover,
     0xfa StmtBulkExecute "stmt_bulk_execute" Results,
 }
 
@@ -152,7 +155,8 @@ impl Command {
             | Self::TableDump
             | Self::ConnectOut
             | Self::Daemon
-            | Self::Clone => false,
+            | Self::Clone
+            | Self::SubscribeGroupReplicationStream => false,
         }
     }
 }
@@ -250,7 +254,7 @@ mod tests {
         assert_eq!(labels.len(), Command::ALL.len());
         assert_eq!(Command::from_code(0x17), Some(Command::StmtExecute));
         assert_eq!(Command::from_code(0xfa), Some(Command::StmtBulkExecute));
-        assert_eq!(Command::from_code(0x21), None);
+        assert_eq!(Command::from_code(0x22), None);
     }
 
     #[test]

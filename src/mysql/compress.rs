@@ -6,19 +6,20 @@
 //!
 //! A block is decompressed as it arrives, through a scratch buffer of fixed size: nothing is allocated by a length
 //! field, and what a block holds beyond what it said is not looked at. Decompressors are borrowed from [`Codecs`] for
-//! the time a block is under way; where none is left, and where a block cannot be decompressed, its contents become a
-//! gap of the length it said.
+//! the time a block is under way. Together they are bounded: where another is needed, that of the block which has waited
+//! longest is taken away. The rest of such a block, and of one that cannot be decompressed, becomes a gap of the length
+//! it said.
 
-use std::{cell::RefCell, fmt};
+use std::{cell::RefCell, collections::BTreeMap, fmt};
 
 use flate2::{Decompress, FlushDecompress};
-use zstd::{
-    stream::raw::{Decoder as ZstdDecoder, Operation as _},
-    zstd_safe::DParameter,
-};
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective};
 
 use super::{capabilities::Capabilities, resync};
-use crate::limits::Bounds;
+use crate::{
+    limits::{Bounds, DECOMPRESSOR_BYTES, Limit},
+    stream::Direction,
+};
 
 /// Bytes handed on at a time.
 const SCRATCH: usize = 16 * 1024;
@@ -26,8 +27,11 @@ const SCRATCH: usize = 16 * 1024;
 const HEADER: usize = 7;
 /// Windows of 4 MiB at most: what a decoder may allocate. Larger frames are refused.
 const ZSTD_WINDOW_LOG: u32 = 22;
-/// Idle decompressors kept of each kind.
-const KEPT: usize = 2;
+/// What zlib takes, at most: a window of 32 KiB, tables and state.
+const ZLIB_BYTES: usize = 64 << 10;
+/// Idle decompressors kept, and the size of the largest that is.
+const KEPT: usize = 4;
+const LARGEST_KEPT: usize = 512 << 10;
 
 /// How a connection is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,21 +54,29 @@ impl Algorithm {
 }
 
 /// Decompressors and the scratch buffer, shared by all connections.
+#[derive(Default)]
 pub struct Codecs(RefCell<Pool>);
 
 struct Pool {
     scratch: Box<[u8; SCRATCH]>,
-    idle_zlib: Vec<Decompress>,
-    idle_zstd: Vec<ZstdDecoder<'static>>,
+    /// In use by blocks under way, the one that has waited longest first.
+    lent: BTreeMap<u64, Codec>,
+    idle: Vec<Codec>,
+    /// What all of them take.
+    bytes: usize,
+    /// Tickets given out.
+    tickets: u64,
 }
 
-impl Default for Codecs {
+impl Default for Pool {
     fn default() -> Self {
-        Self(RefCell::new(Pool {
+        Self {
             scratch: Box::new([0; SCRATCH]),
-            idle_zlib: Vec::new(),
-            idle_zstd: Vec::new(),
-        }))
+            lent: BTreeMap::new(),
+            idle: Vec::new(),
+            bytes: 0,
+            tickets: 0,
+        }
     }
 }
 
@@ -74,57 +86,137 @@ impl fmt::Debug for Codecs {
     }
 }
 
+/// Stands for a decompressor in the pool, until it is used again or taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ticket(u64);
+
 impl Codecs {
-    /// A decompressor at the start of a block; `None` if the bound of bytes has no room for it.
-    fn lend(&self, algorithm: Algorithm, bounds: &Bounds) -> Option<Codec> {
-        let mut pool = self.0.try_borrow_mut().ok()?;
-        let codec = match algorithm {
-            Algorithm::Zlib => {
-                let mut zlib = pool.idle_zlib.pop().unwrap_or_else(|| Decompress::new(true));
-                zlib.reset(true);
-                Codec::Zlib(zlib)
-            }
-            Algorithm::Zstd => {
-                let mut zstd = pool.idle_zstd.pop().or_else(|| ZstdDecoder::new().ok())?;
-                zstd.reinit().ok()?;
-                zstd.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
-                Codec::Zstd(zstd)
-            }
-        };
-        bounds.reserve_bytes(codec.size()).then_some(codec)
+    /// Bytes all decompressors take, of [`DECOMPRESSOR_BYTES`].
+    pub fn bytes(&self) -> usize {
+        self.0.try_borrow().map_or(0, |pool| pool.bytes)
     }
 
-    fn give_back(&self, codec: Codec, bounds: &Bounds) {
-        bounds.release_bytes(codec.size());
+    /// A decompressor at the start of a block.
+    fn lend(&self, algorithm: Algorithm, bounds: &Bounds) -> Option<Ticket> {
+        let mut pool = self.0.try_borrow_mut().ok()?;
+        let codec = pool.take_idle(algorithm).or_else(|| Codec::new(algorithm))?;
+        pool.put(codec, bounds)
+    }
+
+    fn give_back(&self, ticket: Ticket) {
         let Ok(mut pool) = self.0.try_borrow_mut() else { return };
-        match codec {
-            Codec::Zlib(zlib) if pool.idle_zlib.len() < KEPT => pool.idle_zlib.push(zlib),
-            Codec::Zstd(zstd) if pool.idle_zstd.len() < KEPT => pool.idle_zstd.push(zstd),
-            _ => {}
+        if let Some(codec) = pool.take(ticket)
+            && pool.idle.len() < KEPT
+            && codec.size() <= LARGEST_KEPT
+        {
+            pool.bytes += codec.size();
+            pool.idle.push(codec);
         }
     }
+
+    /// Decompresses `input`, at most what was `promised`. `None` if it is damaged, or its decompressor was taken away.
+    fn run(
+        &self,
+        ticket: Ticket,
+        mut input: &[u8],
+        promised: &mut u32,
+        bounds: &Bounds,
+        out: &mut impl FnMut(Piece<'_>),
+    ) -> Option<Ticket> {
+        let mut pool = self.0.try_borrow_mut().ok()?;
+        let mut codec = pool.take(ticket)?;
+        while *promised > 0 {
+            let room = (*promised as usize).min(SCRATCH);
+            let scratch = pool.scratch.get_mut(..room)?;
+            let (taken, made) = codec.run(input, scratch)?;
+            input = input.get(taken..)?;
+            *promised -= made as u32;
+            if made > 0 {
+                out(Piece::Bytes(scratch.get(..made)?));
+            }
+            // Full scratch may hide more output, with or without input left.
+            if (taken == 0 && made == 0) || (input.is_empty() && made < room) {
+                break;
+            }
+        }
+        pool.put(codec, bounds)
+    }
 }
 
+impl Pool {
+    fn take_idle(&mut self, algorithm: Algorithm) -> Option<Codec> {
+        let index = self.idle.iter().position(|codec| codec.algorithm() == algorithm)?;
+        let mut codec = self.idle.swap_remove(index);
+        self.bytes -= codec.size();
+        codec.restart().then_some(codec)
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<Codec> {
+        let codec = self.lent.remove(&ticket.0)?;
+        self.bytes -= codec.size();
+        Some(codec)
+    }
+
+    /// Puts it behind all others, and takes away those that were used least recently while they take too much.
+    fn put(&mut self, codec: Codec, bounds: &Bounds) -> Option<Ticket> {
+        self.tickets += 1;
+        self.bytes += codec.size();
+        self.lent.insert(self.tickets, codec);
+        while self.bytes > DECOMPRESSOR_BYTES {
+            let codec = match self.idle.pop() {
+                Some(codec) => codec,
+                None => {
+                    bounds.hit(Limit::DecompressorBytes);
+                    self.lent.pop_first()?.1
+                }
+            };
+            self.bytes -= codec.size();
+        }
+        Some(Ticket(self.tickets))
+    }
+}
+
+/// A decompressor and what it took when it last ran.
 enum Codec {
     Zlib(Decompress),
-    Zstd(ZstdDecoder<'static>),
-}
-
-impl fmt::Debug for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Zlib(_) => "zlib",
-            Self::Zstd(_) => "zstd",
-        })
-    }
+    Zstd(DCtx<'static>, usize),
 }
 
 impl Codec {
-    /// Bytes it may take: zlib's window and tables, zstd's window and what it keeps beside it.
+    fn new(algorithm: Algorithm) -> Option<Self> {
+        match algorithm {
+            Algorithm::Zlib => Some(Self::Zlib(Decompress::new(true))),
+            Algorithm::Zstd => {
+                let mut zstd = DCtx::try_create()?;
+                zstd.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
+                let size = zstd.sizeof();
+                Some(Self::Zstd(zstd, size))
+            }
+        }
+    }
+
+    const fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Zlib(_) => Algorithm::Zlib,
+            Self::Zstd(..) => Algorithm::Zstd,
+        }
+    }
+
     const fn size(&self) -> usize {
         match self {
-            Self::Zlib(_) => 64 << 10,
-            Self::Zstd(_) => (1 << ZSTD_WINDOW_LOG) + (256 << 10),
+            Self::Zlib(_) => ZLIB_BYTES,
+            Self::Zstd(_, size) => *size,
+        }
+    }
+
+    /// At the start of another block.
+    fn restart(&mut self) -> bool {
+        match self {
+            Self::Zlib(zlib) => {
+                zlib.reset(true);
+                true
+            }
+            Self::Zstd(zstd, _) => zstd.reset(ResetDirective::SessionOnly).is_ok(),
         }
     }
 
@@ -136,9 +228,12 @@ impl Codec {
                 zlib.decompress(input, output, FlushDecompress::None).ok()?;
                 Some(((zlib.total_in() - before.0) as usize, (zlib.total_out() - before.1) as usize))
             }
-            Self::Zstd(zstd) => {
-                let status = zstd.run_on_buffers(input, output).ok()?;
-                Some((status.bytes_read, status.bytes_written))
+            Self::Zstd(zstd, size) => {
+                let (mut input, mut output) = (InBuffer::around(input), OutBuffer::around(output));
+                let result = zstd.decompress_stream(&mut output, &mut input);
+                *size = zstd.sizeof();
+                result.ok()?;
+                Some((input.pos(), output.pos()))
             }
         }
     }
@@ -160,7 +255,7 @@ enum Body {
     /// Not compressed.
     Plain,
     /// Compressed, and being decompressed.
-    Compressed(Codec),
+    Compressed(Ticket),
     /// Passed over: it counts as a gap.
     Skipped,
 }
@@ -169,6 +264,7 @@ enum Body {
 #[derive(Debug)]
 pub struct Blocks {
     algorithm: Algorithm,
+    direction: Direction,
     header: [u8; HEADER],
     header_length: usize,
     body: Body,
@@ -181,9 +277,10 @@ pub struct Blocks {
 
 impl Blocks {
     /// At the start of a block.
-    pub fn new(algorithm: Algorithm) -> Self {
+    pub fn new(algorithm: Algorithm, direction: Direction) -> Self {
         Self {
             algorithm,
+            direction,
             header: [0; HEADER],
             header_length: 0,
             body: Body::Plain,
@@ -202,10 +299,10 @@ impl Blocks {
         mut out: impl FnMut(Piece<'_>),
     ) {
         if self.lost {
-            if !begins_block(bytes) {
+            if !begins_block(bytes, self.direction) {
                 return;
             }
-            *self = Self::new(self.algorithm);
+            *self = Self::new(self.algorithm, self.direction);
         }
         while !bytes.is_empty() {
             if self.remaining == 0 && !self.take_header(&mut bytes, codecs, bounds) {
@@ -217,18 +314,23 @@ impl Blocks {
             self.remaining -= here as u32;
             self.body(body, codecs, bounds, &mut out);
             if self.remaining == 0 {
-                self.finish(codecs, bounds, &mut out);
+                self.finish(codecs, &mut out);
             }
         }
     }
 
+    /// Whether it is unknown where blocks begin.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// The next `length` bytes of the direction are missing.
-    pub fn gap(&mut self, length: u32, codecs: &Codecs, bounds: &Bounds, mut out: impl FnMut(Piece<'_>)) {
+    pub fn gap(&mut self, length: u32, codecs: &Codecs, mut out: impl FnMut(Piece<'_>)) {
         if self.lost {
             return;
         }
         if length > self.remaining {
-            self.release(codecs, bounds);
+            self.release(codecs);
             self.lost = true;
             return out(Piece::Lost);
         }
@@ -237,17 +339,17 @@ impl Blocks {
             self.promised = self.promised.saturating_sub(length);
             out(Piece::Gap(length));
         } else {
-            self.release(codecs, bounds);
+            self.release(codecs);
         }
         if self.remaining == 0 {
-            self.finish(codecs, bounds, &mut out);
+            self.finish(codecs, &mut out);
         }
     }
 
     /// Gives back what is borrowed; the rest of the block is passed over.
-    pub fn release(&mut self, codecs: &Codecs, bounds: &Bounds) {
-        if let Body::Compressed(codec) = std::mem::replace(&mut self.body, Body::Skipped) {
-            codecs.give_back(codec, bounds);
+    pub fn release(&mut self, codecs: &Codecs) {
+        if let Body::Compressed(ticket) = std::mem::replace(&mut self.body, Body::Skipped) {
+            codecs.give_back(ticket);
         }
     }
 
@@ -280,17 +382,16 @@ impl Blocks {
                 self.promised = self.promised.saturating_sub(body.len() as u32);
                 out(Piece::Bytes(body));
             }
-            Body::Compressed(codec) => {
-                if decompress(codec, body, &mut self.promised, codecs, out).is_none() {
-                    self.release(codecs, bounds);
-                }
+            Body::Compressed(ticket) => {
+                let next = codecs.run(*ticket, body, &mut self.promised, bounds, out);
+                self.body = next.map_or(Body::Skipped, Body::Compressed);
             }
         }
     }
 
     /// The block is complete: what it said it holds and did not is missing.
-    fn finish(&mut self, codecs: &Codecs, bounds: &Bounds, out: &mut impl FnMut(Piece<'_>)) {
-        self.release(codecs, bounds);
+    fn finish(&mut self, codecs: &Codecs, out: &mut impl FnMut(Piece<'_>)) {
+        self.release(codecs);
         self.body = Body::Plain;
         if self.promised > 0 {
             out(Piece::Gap(std::mem::take(&mut self.promised)));
@@ -298,46 +399,36 @@ impl Blocks {
     }
 }
 
-/// Decompresses `input`, at most what was `promised`. `None` if it is damaged.
-fn decompress(
-    codec: &mut Codec,
-    mut input: &[u8],
-    promised: &mut u32,
-    codecs: &Codecs,
-    out: &mut impl FnMut(Piece<'_>),
-) -> Option<()> {
-    let mut pool = codecs.0.try_borrow_mut().ok()?;
-    while *promised > 0 {
-        let room = (*promised as usize).min(SCRATCH);
-        let scratch = pool.scratch.get_mut(..room)?;
-        let (taken, made) = codec.run(input, scratch)?;
-        input = input.get(taken..)?;
-        *promised -= made as u32;
-        if made > 0 {
-            out(Piece::Bytes(scratch.get(..made)?));
-        }
-        // Full scratch may hide more output, with or without input left.
-        if (taken == 0 && made == 0) || (input.is_empty() && made < room) {
-            break;
-        }
-    }
-    Some(())
-}
-
-/// Whether a segment of a client is one block, or a few, with a request in it: for finding the place in mid-stream.
-pub fn begins_block(bytes: &[u8]) -> bool {
+/// Whether a segment begins a block with a request, which must then be all of it, or with a response: for finding the
+/// place again.
+pub fn begins_block(bytes: &[u8], direction: Direction) -> bool {
     let Some(([a, b, c, sequence, d, e, f], rest)) = bytes.split_first_chunk::<HEADER>() else {
         return false;
     };
     let length = u32::from_le_bytes([*a, *b, *c, 0]) as usize;
     let before_compression = u32::from_le_bytes([*d, *e, *f, 0]) as usize;
-    if *sequence != 0 || length != rest.len() {
-        return false;
-    }
-    if before_compression == 0 {
-        return resync::begins_request(rest);
-    }
-    const ZLIB: u8 = 0x78;
-    const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-    before_compression > length && (rest.first() == Some(&ZLIB) || rest.starts_with(&ZSTD))
+    let place = match direction {
+        Direction::ToServer => *sequence == 0 && length == rest.len(),
+        // Blocks are numbered on from the request's.
+        Direction::ToClient => *sequence > 0 && length > 0,
+    };
+    place
+        && match (before_compression, direction) {
+            (0, Direction::ToServer) => resync::begins_request(rest),
+            // The first packet of a response to a request of one packet.
+            (0, Direction::ToClient) => rest.get(3) == Some(&1),
+            _ => before_compression > length && begins_compressed(rest),
+        }
 }
+
+/// Whether compressed data begins here: zlib's header is a multiple of 31 (RFC 1950 section 2.2), zstd's a fixed
+/// number (RFC 8878 section 3.1.1).
+fn begins_compressed(data: &[u8]) -> bool {
+    match data {
+        [0x78, flags, ..] => (0x7800 | u16::from(*flags)) % 31 == 0,
+        _ => data.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]),
+    }
+}
+
+#[cfg(test)]
+mod tests;

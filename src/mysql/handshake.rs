@@ -133,3 +133,6 @@ impl<'a> LoginRequest<'a> {
         Some(Self { capabilities, schema: schema.flatten(), tls: false })
     }
 }
+
+#[cfg(test)]
+mod tests;

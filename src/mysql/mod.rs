@@ -21,6 +21,7 @@ pub mod compress;
 pub mod event;
 pub mod handshake;
 pub mod packet;
+pub mod pending;
 pub mod prepared;
 pub mod proxy;
 pub mod response;
@@ -28,3 +29,6 @@ pub mod resync;
 pub mod schema;
 pub mod session;
 pub mod tls;
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,10 @@
 //! A message is handed out when its last byte has arrived. Its start is borrowed where it came in one piece, and
 //! copied up to a bound where it was split; the rest is skipped, so that a message of any size costs no more.
 
-use crate::{limits::Bounds, packet::Timestamp};
+use crate::{
+    limits::{Bounds, Limit, MESSAGE_OWN},
+    packet::Timestamp,
+};
 
 /// A packet of this length is continued.
 const CONTINUED: u32 = 0xff_ffff;
@@ -60,9 +63,9 @@ pub struct Framer {
     remaining: u32,
     length: u64,
     first_at: Timestamp,
-    /// Start of a split message.
+    /// Start of a split message. Room for [`MESSAGE_OWN`] bytes is kept from one to the next.
     head: Vec<u8>,
-    /// What was reserved of the shared bound for it.
+    /// What was reserved of the shared bound for more.
     reserved: usize,
 }
 
@@ -92,10 +95,15 @@ impl Framer {
         !self.begun && self.header_length == 0
     }
 
+    /// Payload bytes that the message under way has at least, as its headers say; 0 where none is known.
+    pub fn announced(&self) -> u64 {
+        if self.begun { self.length + u64::from(self.remaining) } else { 0 }
+    }
+
     /// Forgets a message under way: the next byte begins one.
     pub fn reset(&mut self, bounds: &Bounds) {
-        self.drop_head(bounds);
-        *self = Self::new(self.head_limit);
+        self.clear_head(bounds);
+        *self = Self { head: std::mem::take(&mut self.head), ..Self::new(self.head_limit) };
     }
 
     /// Takes bytes up to the end of a message; `None` once `bytes` is empty and the message is not complete.
@@ -136,7 +144,7 @@ impl Framer {
         bounds: &Bounds,
     ) -> Option<Message<'m>> {
         if self.is_at_boundary() {
-            self.drop_head(bounds);
+            self.clear_head(bounds);
         }
         while !bytes.is_empty() {
             if self.remaining == 0 && !self.take_header(bytes, at) {
@@ -168,9 +176,10 @@ impl Framer {
         Ok(self.is_complete().then(|| self.complete(at)))
     }
 
-    /// Gives back what was reserved.
+    /// Forgets a message under way, and gives back all memory.
     pub fn release(&mut self, bounds: &Bounds) {
-        self.drop_head(bounds);
+        self.clear_head(bounds);
+        *self = Self::new(self.head_limit);
     }
 
     /// Completes the header from `bytes`; `false` if there are too few.
@@ -233,25 +242,38 @@ impl Framer {
         }
         let kept = bytes.get(..room).unwrap_or(bytes);
         let wanted = self.head.len() + kept.len();
-        if wanted > self.reserved {
-            // Grows by doubling, never beyond the limit nor beyond what has really arrived, doubled.
-            let capacity = wanted.next_power_of_two().min(self.head_limit).max(wanted);
-            let more = capacity - self.reserved;
-            if !bounds.reserve_bytes(more) {
-                self.sealed = true;
-                return;
-            }
-            self.reserved = capacity;
-            self.head.reserve_exact(capacity - self.head.len());
-        }
-        self.head.extend_from_slice(kept);
+        let capacity = self.make_room(wanted, bounds);
+        let room = capacity.saturating_sub(self.head.len());
+        self.head.reserve_exact(room);
+        self.head.extend_from_slice(kept.get(..room).unwrap_or(kept));
+        self.sealed = wanted > capacity;
     }
 
-    fn drop_head(&mut self, bounds: &Bounds) {
+    /// How long the head may be: `wanted` bytes and maybe more, or less if the shared bound has no room.
+    fn make_room(&mut self, wanted: usize, bounds: &Bounds) -> usize {
+        let own = MESSAGE_OWN.min(self.head_limit);
+        let capacity = own + self.reserved;
+        if wanted <= capacity {
+            return capacity;
+        }
+        // Grows by doubling, never beyond the limit nor beyond what has really arrived, doubled.
+        let larger = wanted.next_power_of_two().min(self.head_limit).max(wanted);
+        if !bounds.reserve(Limit::MessageBytes, larger - capacity) {
+            return capacity;
+        }
+        self.reserved = larger - own;
+        larger
+    }
+
+    fn clear_head(&mut self, bounds: &Bounds) {
+        self.head.clear();
         if self.reserved > 0 {
-            bounds.release_bytes(self.reserved);
+            bounds.release(Limit::MessageBytes, self.reserved);
             self.reserved = 0;
-            self.head = Vec::new();
+            self.head.shrink_to(MESSAGE_OWN);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,19 @@
 //! Prepared statements of one connection, by id.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use std::collections::BTreeMap;
 
 use super::event::StatementRef;
-use crate::limits::{Bounds, Limit, PREPARED_PER_CONNECTION};
+use crate::limits::{Bounds, Limit, PREPARED_OWN, PREPARED_PER_CONNECTION};
 
-/// Bounded by [`PREPARED_PER_CONNECTION`] and, over all connections, by [`crate::limits::PREPARED_TOTAL`].
+/// Bounded by [`PREPARED_PER_CONNECTION`] and, over all connections, by [`crate::limits::PREPARED_TOTAL`]; each
+/// connection may keep [`PREPARED_OWN`] in any case.
+///
+/// Where there is no room for another, the oldest is forgotten: servers number upwards, and what was prepared last is
+/// the likeliest to be executed.
 #[derive(Debug, Default)]
 pub struct PreparedStatements {
-    /// Boxed: most connections prepare nothing.
-    by_id: Option<Box<HashMap<u32, StatementRef, FixedState>>>,
+    /// In the order of their age, and in memory that shrinks with it.
+    by_id: BTreeMap<u32, StatementRef>,
     /// What was prepared last, for executions that name it by [`super::command::LAST_PREPARED`].
     last: Option<StatementRef>,
 }
@@ -23,13 +26,25 @@ impl PreparedStatements {
 
     /// A prepare has succeeded.
     pub fn insert(&mut self, id: u32, statement: StatementRef, bounds: &Bounds) {
-        let map = self.by_id.get_or_insert_default();
-        if let Some(known) = map.get_mut(&id) {
+        if let Some(known) = self.by_id.get_mut(&id) {
             *known = statement;
-        } else if map.len() >= PREPARED_PER_CONNECTION {
-            bounds.hit(Limit::PreparedStatements);
-        } else if bounds.reserve_prepared() {
-            map.insert(id, statement);
+            return;
+        }
+        if !self.make_room(bounds) {
+            self.by_id.pop_first();
+        }
+        self.by_id.insert(id, statement);
+    }
+
+    /// Whether there is room for one more.
+    fn make_room(&self, bounds: &Bounds) -> bool {
+        match self.by_id.len() {
+            0..PREPARED_OWN => true,
+            PREPARED_PER_CONNECTION.. => {
+                bounds.hit(Limit::PreparedStatements);
+                false
+            }
+            _ => bounds.reserve(Limit::PreparedStatements, 1),
         }
     }
 
@@ -38,21 +53,59 @@ impl PreparedStatements {
         if id == super::command::LAST_PREPARED {
             return self.last;
         }
-        self.by_id.as_ref()?.get(&id).copied()
+        self.by_id.get(&id).copied()
     }
 
     /// The client has closed one.
     pub fn remove(&mut self, id: u32, bounds: &Bounds) {
-        if self.by_id.as_mut().and_then(|map| map.remove(&id)).is_some() {
-            bounds.release_prepared(1);
+        if self.by_id.remove(&id).is_some() && self.by_id.len() >= PREPARED_OWN {
+            bounds.release(Limit::PreparedStatements, 1);
         }
     }
 
     /// The server has forgotten them all, or the connection has ended.
     pub fn clear(&mut self, bounds: &Bounds) {
-        if let Some(map) = self.by_id.take() {
-            bounds.release_prepared(map.len());
-        }
-        self.last = None;
+        let shared = self.by_id.len().saturating_sub(PREPARED_OWN);
+        bounds.release(Limit::PreparedStatements, shared);
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Statement;
+
+    const SELECT: StatementRef = StatementRef::unseen(Statement::Select);
+
+    #[test]
+    fn the_oldest_goes_when_a_connection_has_too_many() {
+        let (mut prepared, bounds) = (PreparedStatements::default(), Bounds::default());
+        let most = PREPARED_PER_CONNECTION as u32;
+        (1..=most).for_each(|id| prepared.insert(id, SELECT, &bounds));
+        assert_eq!(bounds.hits()[Limit::PreparedStatements as usize], 0);
+        prepared.insert(most + 1, SELECT, &bounds);
+        assert_eq!(
+            (prepared.get(1), prepared.get(2), prepared.get(most + 1)),
+            (None, Some(SELECT), Some(SELECT))
+        );
+        assert_eq!(bounds.hits()[Limit::PreparedStatements as usize], 1);
+        assert_eq!(bounds.prepared(), PREPARED_PER_CONNECTION - PREPARED_OWN);
+        prepared.clear(&bounds);
+        assert_eq!((bounds.prepared(), prepared.get(2)), (0, None));
+    }
+
+    #[test]
+    fn a_few_are_kept_however_many_others_have() {
+        let (mut prepared, bounds) = (PreparedStatements::default(), Bounds::default());
+        assert!(bounds.reserve(Limit::PreparedStatements, crate::limits::PREPARED_TOTAL));
+        let own = PREPARED_OWN as u32;
+        (1..=own + 1).for_each(|id| prepared.insert(id, SELECT, &bounds));
+        assert_eq!(
+            (prepared.get(1), prepared.get(2), prepared.get(own + 1)),
+            (None, Some(SELECT), Some(SELECT))
+        );
+        (1..=own + 1).for_each(|id| prepared.remove(id, &bounds));
+        assert_eq!(bounds.prepared(), crate::limits::PREPARED_TOTAL);
     }
 }

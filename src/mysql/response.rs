@@ -134,8 +134,10 @@ impl Response {
     fn start(&mut self, first: u8, message: &Message<'_>, capabilities: Option<Capabilities>) -> Step {
         use command::Reply;
         match self.reply {
-            Reply::None => Step::Lost,
+            Reply::None | Reply::Handover => Step::Lost,
             Reply::Text => Step::Done,
+            // Events begin with 0x00. A dump that was not to wait for more ends with an EOF.
+            Reply::Endless if is_end(first, message) => Step::Done,
             Reply::Endless | Reply::Rows => Step::More,
             Reply::Status => match first {
                 0x00 | 0xfe => self.acknowledged(message),
@@ -316,3 +318,6 @@ pub fn parse_error(head: &[u8]) -> Option<ServerError> {
     };
     Some(ServerError { code, sqlstate })
 }
+
+#[cfg(test)]
+mod tests;

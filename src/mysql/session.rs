@@ -8,8 +8,6 @@
 //! that can only be the start of a request ([`resync::begins_request`]); a server's at the first response to a request
 //! that was sent while nothing else was waiting. Until then its bytes are passed over, and no reply is counted.
 
-use std::collections::VecDeque;
-
 use super::{
     capabilities::Capabilities,
     command::{self, Command},
@@ -17,6 +15,7 @@ use super::{
     event::{Context, Event, Login, Observer, Reply, ServerError, StatementRef, Visibility},
     handshake::{Greeting, LoginRequest},
     packet::{Framer, Lost, Message},
+    pending::{Pending, Queue},
     prepared::PreparedStatements,
     proxy,
     response::{Response, Step, parse_error, parse_ok},
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::{
     digest::{Escapes, Statement, used_schema},
-    limits::{self, Bounds, Limit},
+    limits::{self, Bounds},
     packet::Timestamp,
     stream::{Direction, flows::Start},
 };
@@ -54,19 +53,6 @@ enum Phase {
     Ignored,
 }
 
-/// A command that waits for its response.
-#[derive(Debug, Clone, Copy)]
-struct Pending {
-    command: Command,
-    statement: Option<StatementRef>,
-    /// When the last byte of the request was seen.
-    requested_at: Timestamp,
-    /// Sequence id that the first packet of the response must have.
-    sequence: u8,
-    /// The default schema once the server has said OK, if the command changes it.
-    schema: Option<SchemaId>,
-}
-
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Session {
@@ -90,7 +76,10 @@ struct Compression {
 
 impl Compression {
     fn new(algorithm: Algorithm) -> Self {
-        Self { client: Blocks::new(algorithm), server: Blocks::new(algorithm) }
+        Self {
+            client: Blocks::new(algorithm, Direction::ToServer),
+            server: Blocks::new(algorithm, Direction::ToClient),
+        }
     }
 
     fn blocks(&mut self, direction: Direction) -> &mut Blocks {
@@ -120,7 +109,7 @@ struct Dialogue {
     server_lost: bool,
     /// The server's next byte begins a message, whatever its framer was in the middle of.
     server_restarts: bool,
-    pending: VecDeque<Pending>,
+    pending: Queue,
     /// The response to the first of `pending`.
     response: Response,
     first_response_at: Timestamp,
@@ -147,7 +136,7 @@ impl Session {
                 client_lost: lost,
                 server_lost: lost,
                 server_restarts: false,
-                pending: VecDeque::new(),
+                pending: Queue::default(),
                 response: Response::new(Command::Ping),
                 first_response_at: Timestamp(0),
                 prepared: PreparedStatements::default(),
@@ -228,16 +217,21 @@ impl Session {
         // Taken out for the time of the call: its output comes back to this session.
         let Some(mut compression) = self.compression.take() else { return };
         let blocks = compression.blocks(direction);
+        // Only what answers a request that nothing else waits beside can be a response's beginning.
+        let waits = direction == Direction::ToClient && blocks.is_lost() && !self.dialogue.server_restarts;
         let out = |piece: Piece<'_>| match piece {
             Piece::Bytes(bytes) => self.packets(direction, at, bytes, bounds, observer),
             Piece::Gap(length) => self.missing(direction, at, length, bounds, observer),
             Piece::Lost => self.dialogue.lose(direction, observer),
         };
         match input {
+            _ if waits => {}
             Input::Bytes(bytes) => blocks.data(bytes, codecs, bounds, out),
-            Input::Gap(length) => blocks.gap(length, codecs, bounds, out),
+            Input::Gap(length) => blocks.gap(length, codecs, out),
         }
+        self.tidy(bounds);
         self.compression = Some(compression);
+        self.tidy(bounds);
     }
 
     /// The next bytes of a direction's packets.
@@ -256,6 +250,20 @@ impl Session {
         match direction {
             Direction::ToServer => self.client_data(at, bytes, bounds, observer),
             Direction::ToClient => self.server_data(at, bytes, bounds, observer),
+        }
+        self.tidy(bounds);
+    }
+
+    /// Keeps nothing of a message that will not be completed, and no room for commands that will not be answered.
+    #[inline]
+    fn tidy(&mut self, bounds: &Bounds) {
+        let opaque = self.dialogue.is_opaque();
+        if opaque || self.dialogue.client_lost {
+            self.client.release(bounds);
+            self.dialogue.pending.release(bounds);
+        }
+        if opaque || self.dialogue.server_lost {
+            self.server.release(bounds);
         }
     }
 
@@ -280,6 +288,7 @@ impl Session {
             Ok(None) => {}
             Err(Lost) => self.dialogue.lose(direction, observer),
         }
+        self.tidy(bounds);
     }
 
     /// The connection has ended.
@@ -292,11 +301,12 @@ impl Session {
     /// The connection is being forgotten: gives back what it reserved.
     pub fn release(&mut self, Shared { bounds, codecs }: Shared<'_>) {
         if let Some(compression) = &mut self.compression {
-            compression.client.release(codecs, bounds);
-            compression.server.release(codecs, bounds);
+            compression.client.release(codecs);
+            compression.server.release(codecs);
         }
-        self.client.reset(bounds);
-        self.server.reset(bounds);
+        self.client.release(bounds);
+        self.server.release(bounds);
+        self.dialogue.pending.release(bounds);
         self.dialogue.prepared.clear(bounds);
     }
 
@@ -332,7 +342,6 @@ impl Session {
             }
         }
         if self.dialogue.phase == Phase::Tls {
-            self.client.reset(bounds);
             self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
         }
     }
@@ -377,6 +386,10 @@ impl Session {
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;
             }
+        }
+        // Text of another protocol, read as a packet's header, announces megabytes.
+        if self.dialogue.phase == Phase::Greeting && self.server.announced() > limits::RESPONSE_HEAD as u64 {
+            self.dialogue.phase = Phase::Ignored;
         }
     }
 }
@@ -435,7 +448,7 @@ impl Dialogue {
     fn greeting(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
         if let Some(greeting) = Greeting::parse(message.head) {
             self.phase = Phase::Login(greeting);
-        } else if let Some(error) = parse_error(message.head) {
+        } else if let Some(error) = parse_error(message.head).filter(|error| error.code >= FIRST_ERROR) {
             // Too many connections, host blocked: in place of the greeting.
             self.refuse(error, observer);
         } else {
@@ -493,9 +506,13 @@ impl Dialogue {
             }
             return;
         }
-        let authenticating =
-            first.is_some_and(|first| first.command.reply() == command::Reply::Authentication);
-        if authenticating && message.sequence != 0 {
+        let goes_on = match first.map(|first| first.command.reply()) {
+            Some(command::Reply::Authentication) => message.sequence != 0,
+            // Acknowledgments of semi-synchronous replication; a client may leave, but ask for nothing else.
+            Some(command::Reply::Endless) => message.length != 1,
+            _ => false,
+        };
+        if goes_on {
             return;
         }
         let code = message.head.first().filter(|_| message.sequence == 0);
@@ -517,18 +534,14 @@ impl Dialogue {
         if command == Command::Quit {
             self.quit = true;
         }
-        if command.reply() != command::Reply::None {
-            self.expect(
-                Pending {
-                    command,
-                    statement,
-                    requested_at: message.at,
-                    sequence: message.last_sequence.wrapping_add(1),
-                    schema,
-                },
-                bounds,
-                observer,
-            );
+        match command.reply() {
+            command::Reply::None => {}
+            command::Reply::Handover => self.phase = Phase::Ignored,
+            _ => {
+                let sequence = message.last_sequence.wrapping_add(1);
+                let pending = Pending { command, statement, requested_at: message.at, sequence, schema };
+                self.expect(pending, bounds, observer);
+            }
         }
     }
 
@@ -572,7 +585,7 @@ impl Dialogue {
         Context {
             complete: message.is_whole(),
             escapes: if settled { self.escapes } else { Escapes::Unknown },
-            schema: self.pending.iter().rev().find_map(|pending| pending.schema).unwrap_or(self.schema),
+            schema: self.pending.schema().unwrap_or(self.schema),
         }
     }
 
@@ -614,15 +627,12 @@ impl Dialogue {
     }
 
     fn expect(&mut self, pending: Pending, bounds: &Bounds, observer: &mut impl Observer) {
-        if self.pending.len() >= limits::PIPELINE {
-            bounds.hit(Limit::Pipeline);
-            self.lose(Direction::ToClient, observer);
-            return;
-        }
         if self.pending.is_empty() {
             self.response = Response::new(pending.command);
         }
-        self.pending.push_back(pending);
+        if !self.pending.push(pending, bounds) {
+            self.lose(Direction::ToClient, observer);
+        }
     }
 
     fn reply(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
@@ -682,7 +692,7 @@ impl Dialogue {
             rows_affected: self.response.affected,
             error,
         }));
-        self.pending.pop_front();
+        self.pending.pop(bounds);
         if let Some(next) = self.pending.front() {
             self.response = Response::new(next.command);
         }
@@ -724,8 +734,13 @@ fn escapes(status: u16) -> Escapes {
     if status & NO_BACKSLASH_ESCAPES != 0 { Escapes::QuoteOnly } else { Escapes::Backslash }
 }
 
+/// Lowest number of an error that a server sends (ER_HASHCHK).
+const FIRST_ERROR: u16 = 1000;
 /// Errors that say that the server refused the user, not the connection:
 /// ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR,
 /// ER_MUST_CHANGE_PASSWORD_LOGIN, ER_ACCOUNT_HAS_BEEN_LOCKED, ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK,
 /// and MariaDB's ER_ACCOUNT_HAS_BEEN_LOCKED.
 const DENIED: [u16; 7] = [1044, 1045, 1698, 1862, 3118, 3955, 4151];
+
+#[cfg(test)]
+mod tests;

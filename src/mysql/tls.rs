@@ -486,3 +486,6 @@ mod hello {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,9 @@
 //! TIME_WAIT   = tw − FIN_WAIT2 rows that stand in for a freed socket
 //! ```
 //!
+//! The counters are read just before the dump, so ESTABLISHED is off by as much as CLOSE_WAIT changed in between:
+//! by less than sockets change during a full dump, which takes ten times as long.
+//!
 //! [`Planner`] trusts an identity only after a full dump has borne it out, between two estimates so that
 //! connections that come and go meanwhile are allowed for, and has that done again now and then. Where none is
 //! exact, full dumps are made.

@@ -82,6 +82,9 @@ impl Table {
     }
 
     fn line(&mut self, line: &[u8], each: &mut impl FnMut(&Row)) -> Result<(), LineError> {
+        if line.len() > MAX_LINE_BYTES {
+            return Err(self.error("line length"));
+        }
         if self.lines == 0 {
             if !line.trim_ascii_start().starts_with(b"sl ") {
                 return Err(self.error("header"));

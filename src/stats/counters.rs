@@ -7,8 +7,7 @@ use hashbrown::HashMap;
 
 use super::{
     digests::{DigestStats, Shown},
-    histograms::Histograms,
-    latency::Scale,
+    latency::{Latency, Scale, Slow},
 };
 use crate::{
     config::Counting,
@@ -55,6 +54,12 @@ impl Closed {
 pub struct StatementStats {
     /// Statements sent.
     pub count: u64,
+    /// Last byte of the request to the last byte of the response.
+    pub duration: Latency,
+    /// Last byte of the request to the first byte of the response.
+    pub first_response: Latency,
+    /// Of the former, those above each threshold.
+    pub slow: Slow,
     /// Rows in result sets, fetched ones included.
     pub rows_returned: u64,
     /// Rows that OKs said were affected.
@@ -71,8 +76,8 @@ pub struct Stats {
     undecoded: [u64; Undecoded::ALL.len()],
     commands: [u64; Command::ALL.len()],
     statements: [StatementStats; Statement::ALL.len()],
-    /// How long statements took.
-    pub histograms: Histograms,
+    /// What durations are measured with.
+    pub scale: Scale,
     logins: [u64; Login::ALL.len()],
     closed: [u64; Closed::ALL.len()],
     flows: [u64; Visibility::ALL.len()],
@@ -115,7 +120,7 @@ impl Stats {
         let scale =
             Scale { bounds: nanos(&counting.latency_buckets), thresholds: nanos(&counting.slow_thresholds) };
         Self {
-            histograms: Histograms::new(scale),
+            scale,
             packets: 0,
             bytes: 0,
             undecoded: [0; _],
@@ -222,7 +227,9 @@ impl Stats {
         stats.rows_returned += reply.rows_returned;
         stats.rows_affected = stats.rows_affected.saturating_add(reply.rows_affected);
         if reply.command.runs_statement() {
-            self.histograms.observe(statement.kind, reply.duration, reply.first_response);
+            stats.duration.observe(reply.duration, &self.scale);
+            stats.first_response.observe(reply.first_response, &self.scale);
+            stats.slow.observe(reply.duration, &self.scale);
         }
     }
 

@@ -31,6 +31,12 @@ impl Latency {
         self.sum = self.sum.saturating_add(nanos);
     }
 
+    /// Adds the durations of another one, observed with the same scale.
+    pub fn add(&mut self, other: &Self) {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(count, more)| *count += more);
+        self.sum = self.sum.saturating_add(other.sum);
+    }
+
     /// How many durations were counted.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()

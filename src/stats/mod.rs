@@ -7,7 +7,6 @@
 pub mod capture;
 pub mod counters;
 pub mod digests;
-pub mod histograms;
 pub mod latency;
 pub mod profile;
 pub mod quantiles;

@@ -43,7 +43,20 @@ impl Held {
     fn end(&self) -> u32 {
         self.sequence.wrapping_add(self.bytes.len() as u32).wrapping_add(self.cut)
     }
+
+    /// What it takes of the bounds.
+    fn cost(&self) -> usize {
+        cost(self.bytes.len())
+    }
 }
+
+/// What holding so many bytes takes of the bounds.
+const fn cost(bytes: usize) -> usize {
+    bytes + limits::HELD_OVERHEAD
+}
+
+/// Room for held segments that an empty queue keeps.
+const KEPT: usize = 4;
 
 /// One direction.
 #[derive(Debug, Default)]
@@ -73,7 +86,17 @@ impl Half {
     }
 
     fn held_bytes(&self) -> usize {
-        self.held.iter().map(|held| held.bytes.len()).sum()
+        self.held.iter().map(Held::cost).sum()
+    }
+
+    /// Takes the first held segment.
+    fn take_held(&mut self, bounds: &Bounds) -> Option<Held> {
+        let held = self.held.pop_front()?;
+        bounds.release(Limit::TotalBytes, held.cost());
+        if self.held.is_empty() && self.held.capacity() > KEPT {
+            self.held = VecDeque::new();
+        }
+        Some(held)
     }
 
     /// A SYN tells where the stream begins, even after acknowledgments of it that were captured earlier.
@@ -274,19 +297,19 @@ impl Assembler {
             let room = seq::distance(first, piece_end).max(0) as usize;
             let kept = arrival.bytes.get(..room).unwrap_or(arrival.bytes);
             let cut = (room - kept.len()) as u32;
-            if !self.make_room(direction, kept.len(), bounds, receiver) {
+            if !self.make_room(direction, cost(kept.len()), bounds, receiver) {
                 return;
             }
             // Making room may have delivered up to here, or past it.
             let next = self.half(direction).next;
             let piece = Arrival { bytes: kept, cut, ..arrival };
-            let reserved = kept.len();
+            let reserved = cost(kept.len());
             match skip_to(next, first, piece) {
                 Some((first, piece)) => {
-                    bounds.release_bytes(reserved - piece.bytes.len());
+                    bounds.release(Limit::TotalBytes, reserved - cost(piece.bytes.len()));
                     self.insert(direction, first, &piece);
                 }
-                None => bounds.release_bytes(reserved),
+                None => bounds.release(Limit::TotalBytes, reserved),
             }
             let Some(rest_from) = rest_from else { return };
             match skip_to(rest_from, first, arrival) {
@@ -334,7 +357,7 @@ impl Assembler {
             }
         }
         loop {
-            if bounds.reserve_bytes(count) {
+            if bounds.reserve(Limit::TotalBytes, count) {
                 return true;
             }
             if !self.release_earliest(bounds, receiver) {
@@ -392,8 +415,7 @@ impl Assembler {
         if early || acknowledges.is_some_and(|ack| seq::after(ack, other_next)) {
             return false;
         }
-        let Some(held) = self.half(direction).held.pop_front() else { return false };
-        bounds.release_bytes(held.bytes.len());
+        let Some(held) = self.half(direction).take_held(bounds) else { return false };
         let arrival =
             Arrival { acknowledges: held.acknowledges, at: held.at, bytes: &held.bytes, cut: held.cut };
         if let Some((_, arrival)) = skip_to(next, held.sequence, arrival) {

@@ -23,8 +23,11 @@ pub const LINGER: u64 = 2_000_000_000;
 pub const IDLE: u64 = (8 * 3600 + 300) * 1_000_000_000;
 /// Nanoseconds of idleness that make a connection the first to go when the table is full.
 const STALE: u64 = 300 * 1_000_000_000;
-/// Slots looked at for a stale connection when the table is full, and for idle ones at each tick.
+/// Slots looked at for idle connections at each tick.
 const SWEEP: usize = 256;
+/// Slots looked at for stale connections between two ticks when the table is full, by all the segments that ask for
+/// room together: to look for each would cost more than to decode it.
+const STALE_SWEEP: usize = 4096;
 
 /// The two ends of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,9 +117,12 @@ pub struct FlowTable<S> {
     free: Vec<u32>,
     half_open: VecDeque<Ticket>,
     ended: VecDeque<Ticket>,
-    stalled: Vec<Ticket>,
+    /// Those that hold something back, and some that did; the one that has done so longest first.
+    stalled: VecDeque<Ticket>,
     serial: u64,
     sweep: usize,
+    /// Slots that may still be looked at for stale connections before the next tick.
+    sweeps_left: usize,
 }
 
 impl<S> FlowTable<S> {
@@ -130,9 +136,10 @@ impl<S> FlowTable<S> {
             free: Vec::new(),
             half_open: VecDeque::new(),
             ended: VecDeque::new(),
-            stalled: Vec::new(),
+            stalled: VecDeque::new(),
             serial: 0,
             sweep: 0,
+            sweeps_left: STALE_SWEEP,
         }
     }
 
@@ -172,10 +179,14 @@ impl<S> FlowTable<S> {
         if let Some(slot) = slot {
             self.advance(slot, direction, at, segment, bounds, handler);
         }
+        if bounds.is_crowded() {
+            self.relieve(bounds, handler);
+        }
     }
 
     /// Packet time has reached `now`.
     pub fn tick(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) {
+        self.sweeps_left = STALE_SWEEP;
         self.tick_stalled(now, bounds, handler);
         while let Some(ticket) = self.ended.front().copied() {
             if now.nanos_since(ticket.at) < LINGER {
@@ -245,7 +256,39 @@ impl<S> FlowTable<S> {
         }
         if flow.assembler.is_stalled() && !flow.listed {
             flow.listed = true;
-            self.stalled.push(ticket);
+            self.stalled.push_back(ticket);
+        }
+        self.trim_queues(bounds, handler);
+    }
+
+    /// Drops tickets of connections that are gone, should packet time stand still, so that no tick does it.
+    #[inline]
+    fn trim_queues(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
+        if self.ended.len() > self.max_flows
+            && let Some(ticket) = self.ended.pop_front()
+        {
+            self.remove_ticket(ticket, bounds, handler);
+        }
+        if self.stalled.len() > 2 * self.max_flows {
+            let slots = &self.slots;
+            self.stalled.retain(|ticket| ticketed(slots, *ticket).is_some_and(|flow| flow.listed));
+        }
+    }
+
+    /// Gives up the oldest holes, so that there is room for new ones.
+    #[cold]
+    fn relieve(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
+        while bounds.is_crowded()
+            && let Some(ticket) = self.stalled.pop_front()
+        {
+            let Some(Slot { serial, flow: Some(flow) }) = self.slots.get_mut(ticket.slot as usize) else {
+                continue;
+            };
+            if *serial == ticket.serial {
+                bounds.hit(Limit::TotalBytes);
+                flow.assembler.flush(bounds, &mut handler.receiver(&mut flow.session, bounds));
+                flow.listed = false;
+            }
         }
     }
 
@@ -294,6 +337,11 @@ impl<S> FlowTable<S> {
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
+                // By doubling, but never beyond what can be used.
+                if self.slots.len() == self.slots.capacity() {
+                    let length = self.slots.len();
+                    self.slots.reserve_exact(length.max(16).min(self.max_flows.saturating_sub(length)));
+                }
                 self.slots.push(Slot { serial, flow: None });
                 (self.slots.len() - 1) as u32
             }
@@ -329,7 +377,8 @@ impl<S> FlowTable<S> {
                 self.remove_ticket(ticket, bounds, handler);
                 continue;
             }
-            let stale = (0..SWEEP).find_map(|_| {
+            let stale = (0..std::mem::take(&mut self.sweeps_left)).rev().find_map(|left| {
+                self.sweeps_left = left;
                 let slot = self.next_swept();
                 let stale = self.flow(slot).is_some_and(|flow| now.nanos_since(flow.last_seen) > STALE);
                 stale.then_some(slot)
@@ -357,22 +406,15 @@ impl<S> FlowTable<S> {
     }
 
     fn tick_stalled(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) {
-        let mut index = 0;
-        while let Some(ticket) = self.stalled.get(index).copied() {
-            let still = match self.slots.get_mut(ticket.slot as usize) {
-                Some(Slot { serial, flow: Some(flow) }) if *serial == ticket.serial => {
-                    flow.assembler.tick(now, bounds, &mut handler.receiver(&mut flow.session, bounds));
-                    flow.listed = flow.assembler.is_stalled();
-                    flow.listed
-                }
-                _ => false,
-            };
-            if still {
-                index += 1;
-            } else {
-                self.stalled.swap_remove(index);
+        let slots = &mut self.slots;
+        self.stalled.retain(|ticket| match slots.get_mut(ticket.slot as usize) {
+            Some(Slot { serial, flow: Some(flow) }) if *serial == ticket.serial => {
+                flow.assembler.tick(now, bounds, &mut handler.receiver(&mut flow.session, bounds));
+                flow.listed = flow.assembler.is_stalled();
+                flow.listed
             }
-        }
+            _ => false,
+        });
     }
 
     fn remove_ticket(&mut self, ticket: Ticket, bounds: &Bounds, handler: &mut impl Handler<S>) {
@@ -410,12 +452,17 @@ impl<S> FlowTable<S> {
     }
 
     fn ticketed(&self, ticket: Ticket) -> Option<&Flow<S>> {
-        let slot = self.slots.get(ticket.slot as usize)?;
-        slot.flow.as_ref().filter(|_| slot.serial == ticket.serial)
+        ticketed(&self.slots, ticket)
     }
 
     fn next_swept(&mut self) -> u32 {
         self.sweep = if self.sweep + 1 < self.slots.len() { self.sweep + 1 } else { 0 };
         self.sweep as u32
     }
+}
+
+/// The flow a ticket was written for, if it is still there.
+fn ticketed<S>(slots: &[Slot<S>], ticket: Ticket) -> Option<&Flow<S>> {
+    let slot = slots.get(ticket.slot as usize)?;
+    slot.flow.as_ref().filter(|_| slot.serial == ticket.serial)
 }

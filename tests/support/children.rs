@@ -2,10 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    fs,
     io::ErrorKind,
     net::TcpListener,
-    os::unix::fs::MetadataExt,
     process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
@@ -51,13 +49,13 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// When it has not within ten seconds.
+    /// When it has not within a minute.
     pub fn stop(&mut self) -> ExitStatus {
         if let Some(status) = self.ended() {
             return status;
         }
         terminate(self.id());
-        wait::until(Duration::from_secs(10), &format!("{} to stop", self.name), || self.ended())
+        wait::until(Duration::from_secs(60), &format!("{} to stop", self.name), || self.ended())
     }
 }
 
@@ -95,18 +93,9 @@ pub fn tied(program: impl AsRef<OsStr>) -> Command {
 pub fn output(command: &mut Command) -> String {
     let shown = format!("{command:?}");
     let output = command.output().unwrap_or_else(|error| panic!("{shown}: {error}"));
-    assert!(
-        output.status.success(),
-        "{shown}: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = [&output.stdout[..], &output.stderr].concat();
+    assert!(output.status.success(), "{shown}: {}\n{}", output.status, String::from_utf8_lossy(&said));
     String::from_utf8(output.stdout).unwrap_or_else(|error| panic!("{shown}: {error}"))
-}
-
-/// Whether this process is root.
-pub fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|entry| entry.uid() == 0)
 }
 
 /// A TCP port that nothing listens on, outside the range that `connect` hands out.

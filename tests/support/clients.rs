@@ -91,16 +91,33 @@ impl Client {
     ///
     /// When the program fails: with what it said.
     pub fn run(&self, host: &str, port: u16, script: &str, connections: u32) -> Vec<Value> {
+        self.run_over("", host, port, script, connections)
+    }
+
+    /// The same over a `transport` of the mode's: `-compress` or `-tls`.
+    ///
+    /// # Panics
+    ///
+    /// When the program fails, or does not know the transport: with what it said.
+    pub fn run_over(
+        &self,
+        transport: &str,
+        host: &str,
+        port: u16,
+        script: &str,
+        connections: u32,
+    ) -> Vec<Value> {
+        let mode = format!("{}{transport}", self.mode);
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("script");
         fs::write(&file, script).expect("the temporary folder is writable");
         let mut program = command(place(self.program[0]));
         program.args(self.program[1..].iter().map(|argument| place(argument)));
-        program.args([self.mode, host, &port.to_string()]).arg(file).arg(connections.to_string());
+        program.args([&mode, host, &port.to_string()]).arg(file).arg(connections.to_string());
         let printed = output(&mut program);
         let lines = printed.lines().map(|line| serde_json::from_str(line).expect("a line of JSON"));
         let reports: Vec<Value> = lines.collect();
-        assert_eq!(reports.len(), connections as usize, "{}: {printed}", self.mode);
+        assert_eq!(reports.len(), connections as usize, "{mode}: {printed}");
         reports
     }
 }

@@ -1,128 +1,302 @@
-//! A MySQL conversation as packets, written byte by byte.
+//! Conversations built by hand: two ends that speak packets, as TCP segments for [`Pipeline::segment`].
+//!
+//! Time goes on by one millisecond with each packet, so that latencies are known exactly.
 
-use std::path::Path;
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
 
-/// The server's port.
-const SERVER: u16 = 3306;
-/// PROTOCOL_41, SECURE_CONNECTION, CONNECT_WITH_DB and PLUGIN_AUTH.
-const CAPABILITIES: u32 = 1 << 9 | 1 << 15 | 1 << 3 | 1 << 19;
-/// Nanoseconds from a request to its response.
-const ANSWER_TIME: u64 = 1_000_000;
+use std::{fmt::Write as _, io::Write as _};
 
-/// One connection's packets, in order; each goes to `sink` with its time in nanoseconds.
-pub struct Conversation<F: FnMut(u64, &[u8])> {
-    sink: F,
-    port: u16,
-    /// Sequence numbers of the client and of the server.
-    next: [u32; 2],
-    /// Of the next request.
+use dbwire_exporter::{
+    config::{Counting, PortSet},
+    limits::{self, Limit},
+    packet::{Endpoint, Segment, TcpFlags, Timestamp},
+    pipeline::{Options, Pipeline},
+    sample::class::SampleClass,
+    stats::Stats,
+    stream::Direction::{self, ToClient, ToServer},
+};
+
+/// Nanoseconds between two packets.
+pub const MILLISECOND: u64 = 1_000_000;
+/// Longest payload of a segment.
+const SEGMENT: usize = 65_000;
+/// Longest payload of a packet.
+const CHUNK: usize = 0xff_ffff;
+
+/// How packets travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// As they are.
+    Plain,
+    /// In blocks of `CLIENT_COMPRESS`.
+    Zlib,
+    /// In blocks of `CLIENT_ZSTD_COMPRESSION_ALGORITHM`.
+    Zstd,
+}
+
+/// A segment with its payload.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    pub at: u64,
+    pub direction: Direction,
+    pub sequence: u32,
+    pub acknowledgment: u32,
+    pub flags: u8,
+    pub payload: Vec<u8>,
+}
+
+/// One connection, from its SYN on.
+#[derive(Debug)]
+pub struct Conversation {
+    pub sent: Vec<Sent>,
+    /// Nanoseconds.
     pub now: u64,
-    frame: Vec<u8>,
+    coding: Coding,
+    /// TCP sequence numbers of the next byte, client's and server's.
+    next: [u32; 2],
+    /// Sequence ids of the next packet and block.
+    packet: u8,
+    block: u8,
 }
 
-impl<F: FnMut(u64, &[u8])> Conversation<F> {
-    /// Logs in from a client's port, into `schema`.
-    pub fn open(port: u16, schema: &str, now: u64, sink: F) -> Self {
-        let mut new = Self { sink, port, next: [1000, 5000], now, frame: Vec::new() };
-        new.send(0, 0x02, &[]);
-        new.send(1, 0x12, &[]);
-        let mut greeting = b"\x0a8.0.40\0\x01\0\0\0aaaaaaaa\0".to_vec();
-        greeting.extend((CAPABILITIES as u16).to_le_bytes());
-        greeting.extend(b"\x21\x02\0");
-        greeting.extend(((CAPABILITIES >> 16) as u16).to_le_bytes());
-        greeting.extend(b"\x15\0\0\0\0\0\0\0\0\0\0aaaaaaaaaaaa\0mysql_native_password\0");
-        new.packet(1, 0, &greeting);
-        let mut login = CAPABILITIES.to_le_bytes().to_vec();
-        login.extend([0, 0, 0, 1, 0x21]);
-        login.extend([0; 23]);
-        login.extend(b"app\0\0");
-        login.extend(schema.as_bytes());
-        login.extend(b"\0mysql_native_password\0");
-        new.packet(0, 1, &login);
-        new.packet(1, 2, OK);
-        new
+impl Conversation {
+    /// The three-way handshake.
+    pub fn open() -> Self {
+        let mut conversation = Self {
+            sent: Vec::new(),
+            now: 1_700_000_000 * 1_000_000_000,
+            coding: Coding::Plain,
+            // Both wrap within the first kilobyte.
+            next: [0xffff_ff80, 0xffff_ffc0],
+            packet: 0,
+            block: 0,
+        };
+        conversation.segment(ToServer, TcpFlags::SYN, b"");
+        conversation.segment(ToClient, TcpFlags::SYN | TcpFlags::ACK, b"");
+        conversation.segment(ToServer, TcpFlags::ACK, b"");
+        conversation
     }
 
-    /// A request and its response.
-    pub fn exchange(&mut self, request: &[u8], response: &[u8]) {
-        self.packet(0, 0, request);
-        self.now += ANSWER_TIME;
-        self.packet(1, 1, response);
+    /// From here on packets travel in blocks.
+    pub fn code(&mut self, coding: Coding) -> &mut Self {
+        self.coding = coding;
+        self
     }
 
-    /// A statement as text.
-    pub fn query(&mut self, sql: &[u8], response: &[u8]) {
-        self.exchange(&[b"\x03", sql].concat(), response);
+    /// The client begins: sequence ids start at 0.
+    pub fn command(&mut self, payload: &[u8]) -> &mut Self {
+        self.packet = 0;
+        self.block = 0;
+        self.client(payload)
     }
 
-    /// A statement that is prepared under `id` and executed with one string.
-    pub fn execute(&mut self, id: u32, sql: &[u8], argument: &[u8], response: &[u8]) {
-        let mut prepared = vec![0];
-        prepared.extend(id.to_le_bytes());
-        prepared.extend([0; 7]);
-        self.exchange(&[b"\x16", sql].concat(), &prepared);
-        let mut execute = vec![0x17];
-        execute.extend(id.to_le_bytes());
-        execute.extend([0, 1, 0, 0, 0, 0, 1, 0xfe, 0, argument.len() as u8]);
-        execute.extend(argument);
-        self.exchange(&execute, response);
+    /// Further packets of the client.
+    pub fn client(&mut self, payload: &[u8]) -> &mut Self {
+        self.packets(ToServer, payload)
     }
 
-    /// Says goodbye.
-    pub fn close(mut self) {
-        self.packet(0, 0, b"\x01");
-        self.send(0, 0x11, &[]);
-        self.send(1, 0x11, &[]);
+    /// A packet of the server.
+    pub fn server(&mut self, payload: &[u8]) -> &mut Self {
+        self.packets(ToClient, payload)
     }
 
-    fn packet(&mut self, from: usize, sequence: u8, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).expect("a length").to_le_bytes();
-        let packet = [&length[..3], &[sequence], payload].concat();
-        self.send(from, 0x18, &packet);
-    }
-
-    /// One Ethernet frame; addresses are 10.0.0.1 (the client) and 10.0.0.2.
-    fn send(&mut self, from: usize, flags: u8, payload: &[u8]) {
-        let ports = [self.port, SERVER];
-        let frame = &mut self.frame;
-        frame.clear();
-        frame.extend([0; 12]);
-        frame.extend([0x08, 0x00, 0x45, 0]);
-        frame.extend(u16::try_from(40 + payload.len()).expect("a length").to_be_bytes());
-        frame.extend([0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1 + from as u8, 10, 0, 0, 2 - from as u8]);
-        frame.extend(ports[from].to_be_bytes());
-        frame.extend(ports[1 - from].to_be_bytes());
-        frame.extend(self.next[from].to_be_bytes());
-        frame.extend(self.next[1 - from].to_be_bytes());
-        frame.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
-        frame.extend(payload);
-        (self.sink)(self.now, &self.frame);
-        let length = payload.len() as u32 + u32::from(flags & 0x03 != 0);
-        self.next[from] = self.next[from].wrapping_add(length);
-        self.now += 1000;
-    }
-}
-
-/// An OK: one row affected, autocommit.
-pub const OK: &[u8] = b"\x00\x01\x00\x02\x00\x00\x00";
-
-/// An error reply.
-pub fn error(code: u16, sqlstate: &str, message: &str) -> Vec<u8> {
-    [&[0xff], &code.to_le_bytes()[..], b"#", sqlstate.as_bytes(), message.as_bytes()].concat()
-}
-
-/// A capture file of these frames: pcap with nanoseconds.
-pub fn write_pcap(path: &Path, frames: &[(u64, Vec<u8>)]) {
-    let mut file = Vec::new();
-    for word in [0xa1b2_3c4d_u32, 0x0004_0002, 0, 0, 262_144, 1] {
-        file.extend(word.to_le_bytes());
-    }
-    for (at, frame) in frames {
-        let length = frame.len() as u32;
-        for word in [(at / 1_000_000_000) as u32, (at % 1_000_000_000) as u32, length, length] {
-            file.extend(word.to_le_bytes());
+    /// Packets of the server, each in its own segment.
+    pub fn reply(&mut self, payloads: &[&[u8]]) -> &mut Self {
+        for payload in payloads {
+            self.server(payload);
         }
-        file.extend(frame);
+        self
     }
-    std::fs::write(path, file).expect("the folder is writable");
+
+    /// The first packet of a response, where the packets of pipelined ones are not numbered on.
+    pub fn restart(&mut self, sequence: u8) -> &mut Self {
+        self.packet = sequence;
+        self
+    }
+
+    /// Bytes as they are.
+    pub fn raw(&mut self, direction: Direction, bytes: &[u8]) -> &mut Self {
+        self.now += MILLISECOND;
+        for piece in bytes.chunks(SEGMENT) {
+            self.segment(direction, TcpFlags::ACK, piece);
+        }
+        self
+    }
+
+    /// Both sides send a FIN.
+    pub fn close(&mut self) -> &mut Self {
+        self.segment(ToServer, TcpFlags::FIN | TcpFlags::ACK, b"");
+        self.segment(ToClient, TcpFlags::FIN | TcpFlags::ACK, b"");
+        self
+    }
+
+    /// One segment, now.
+    pub fn segment(&mut self, direction: Direction, flags: u8, payload: &[u8]) {
+        let [client, server] = self.next;
+        let (sequence, acknowledgment) = match direction {
+            ToServer => (client, server),
+            ToClient => (server, client),
+        };
+        let acknowledgment = if flags & TcpFlags::ACK == 0 { 0 } else { acknowledgment };
+        let payload = payload.to_vec();
+        let taken = payload.len() as u32 + u32::from(flags & (TcpFlags::SYN | TcpFlags::FIN) != 0);
+        let next = &mut self.next[usize::from(direction == ToClient)];
+        *next = next.wrapping_add(taken);
+        self.sent.push(Sent { at: self.now, direction, sequence, acknowledgment, flags, payload });
+    }
+
+    fn packets(&mut self, direction: Direction, payload: &[u8]) -> &mut Self {
+        let mut bytes = Vec::new();
+        let mut chunks: Vec<_> = payload.chunks(CHUNK).collect();
+        if payload.len().is_multiple_of(CHUNK) {
+            chunks.push(b"");
+        }
+        for chunk in chunks {
+            bytes.extend(packet(self.packet, chunk));
+            self.packet = self.packet.wrapping_add(1);
+        }
+        let coded = self.encode(&bytes);
+        self.raw(direction, &coded)
+    }
+
+    fn encode(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if self.coding == Coding::Plain {
+            return bytes.to_vec();
+        }
+        let mut coded = Vec::new();
+        for piece in bytes.chunks(1 << 20) {
+            coded.extend(block(self.coding, self.block, piece));
+            self.block = self.block.wrapping_add(1);
+        }
+        coded
+    }
+
+    /// What a pipeline counts of it.
+    pub fn stats(&self) -> Stats {
+        let mut pipeline = pipeline();
+        play(&mut pipeline, &self.sent);
+        pipeline.finish();
+        let stats = pipeline.stats().clone();
+        let bytes = |direction| -> u64 {
+            let sent = self.sent.iter().filter(|sent| sent.direction == direction);
+            sent.map(|sent| sent.payload.len() as u64).sum()
+        };
+        assert_eq!(
+            (stats.opened, stats.request_bytes, stats.response_bytes),
+            (1, bytes(ToServer), bytes(ToClient))
+        );
+        stats
+    }
+}
+
+/// A pipeline for port 3306.
+pub fn pipeline() -> Pipeline {
+    Pipeline::new(Options {
+        ports: PortSet::new(&[3306]).expect("a port"),
+        class: SampleClass::ALL,
+        max_flows: 1024,
+        seed: 1,
+        counting: Counting::default(),
+    })
+}
+
+/// Plays segments, and sees to it that bounds are kept.
+pub fn play(pipeline: &mut Pipeline, sent: &[Sent]) {
+    let client = Endpoint { address: [1; 16], port: 49_152 };
+    let server = Endpoint { address: [2; 16], port: 3306 };
+    for sent in sent {
+        let (source, destination) = match sent.direction {
+            ToServer => (client, server),
+            ToClient => (server, client),
+        };
+        let segment = Segment {
+            source,
+            destination,
+            sequence: sent.sequence,
+            acknowledgment: sent.acknowledgment,
+            flags: TcpFlags(sent.flags),
+            payload: &sent.payload,
+            cut: 0,
+        };
+        pipeline.segment(Timestamp(sent.at), &segment);
+        assert!(pipeline.bounds().bytes() <= limits::TOTAL_BYTES);
+    }
+}
+
+/// A packet of at most 0xffffff bytes.
+pub fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
+    let [a, b, c, _] = (payload.len() as u32).to_le_bytes();
+    [&[a, b, c, sequence][..], payload].concat()
+}
+
+/// A compressed block; what gets no shorter is not compressed.
+pub fn block(coding: Coding, sequence: u8, bytes: &[u8]) -> Vec<u8> {
+    let compressed = match coding {
+        Coding::Plain => return bytes.to_vec(),
+        Coding::Zlib => {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("into memory")
+        }
+        Coding::Zstd => zstd::bulk::compress(bytes, 1).expect("into memory"),
+    };
+    let (body, before) =
+        if compressed.len() < bytes.len() { (&compressed[..], bytes.len()) } else { (bytes, 0) };
+    let [a, b, c, _] = (body.len() as u32).to_le_bytes();
+    let [d, e, f, _] = (before as u32).to_le_bytes();
+    [&[a, b, c, sequence, d, e, f][..], body].concat()
+}
+
+/// Everything counted but bytes and the opening, in one line: what is 0 is left out.
+///
+/// `select 2 timed 1 in 1..3 ms, rows 5` are two statements, of which one was answered, its first byte after 1 ms
+/// and its last after 3.
+pub fn line(stats: &Stats) -> String {
+    let mut parts = Vec::new();
+    let mut part = |name: &str, count: u64| {
+        if count > 0 {
+            parts.push(format!("{name} {count}"));
+        }
+    };
+    for (login, count) in stats.logins() {
+        part(&format!("login {}", login.label()), count);
+    }
+    for (version, [failed, complete]) in stats.tls_handshakes() {
+        part(&format!("tls {} failed", version.label()), failed);
+        part(&format!("tls {}", version.label()), complete);
+    }
+    for (command, count) in stats.commands() {
+        part(command.label(), count);
+    }
+    for (error, count) in stats.errors() {
+        let state =
+            error.sqlstate.map(|state| String::from_utf8_lossy(&state).into_owned()).unwrap_or_default();
+        part(&format!("error {}/{state}", error.code), count);
+    }
+    for (name, count) in [("gaps", stats.gaps), ("desyncs", stats.desyncs), ("resyncs", stats.resyncs)] {
+        part(name, count);
+    }
+    for limit in Limit::ALL {
+        part(&format!("limit {}", limit.label()), stats.limit_hits[limit as usize]);
+    }
+    for (reason, count) in stats.connections_closed() {
+        part(&format!("closed {}", reason.label()), count);
+    }
+    for (statement, stats) in stats.statements() {
+        let mut text = format!("<{}> {}", statement.label(), stats.count);
+        if stats.duration.count() > 0 {
+            let ms = |nanos: u64| nanos / MILLISECOND;
+            assert_eq!(stats.duration.count(), stats.first_response.count());
+            let (first, last) = (ms(stats.first_response.sum_nanos()), ms(stats.duration.sum_nanos()));
+            write!(text, " timed {} in {first}..{last} ms", stats.duration.count()).expect("into memory");
+        }
+        for (name, count) in [("rows", stats.rows_returned), ("affected", stats.rows_affected)] {
+            if count > 0 {
+                write!(text, " {name} {count}").expect("into memory");
+            }
+        }
+        if text != format!("<{}> 0", statement.label()) {
+            parts.push(text);
+        }
+    }
+    parts.join(", ")
 }

@@ -5,7 +5,7 @@
 //! count statements by first keyword, `errors` by code. A server's own `SHOW GLOBAL STATUS` differences stand in
 //! where the client knows less.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, fs};
 
 use serde_json::Value;
 
@@ -241,6 +241,14 @@ impl fmt::Display for Row {
 pub fn table(title: &str, rows: &[Row]) -> String {
     let heading = format!("{title:62} {:>10} {:>10}\n", "expected", "seen");
     rows.iter().fold(heading, |table, row| table + &row.to_string() + "\n")
+}
+
+/// Prints `text` and keeps it as `target/tables/NAME.txt`: the harness hides what tests that pass print.
+#[allow(clippy::print_stdout)]
+pub fn publish(name: &str, text: &str) {
+    println!("{text}");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/tables");
+    let _ = fs::create_dir_all(folder).and_then(|()| fs::write(format!("{folder}/{name}.txt"), text));
 }
 
 /// Keywords that the server has a counter of its own for.

@@ -14,7 +14,8 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    children::{Running, command, free_port, is_root, output, tied},
+    children::{Running, command, free_port, output, tied},
+    skip::is_root,
     wait,
 };
 
@@ -123,19 +124,49 @@ impl MariaDb {
     }
 
     /// How the counters changed while `work` ran, without what asking for them adds.
+    ///
+    /// A session's COM_QUIT is counted some time after its client has gone, so readings are repeated until one adds
+    /// exactly what the one before it added: then nothing is under way any more.
     pub fn status_delta<T>(&self, work: impl FnOnce() -> T) -> (T, Status) {
-        let first = self.status();
-        let before = self.status();
+        let (_, before, asked) = self.settled_status(None);
         let result = work();
-        let after = self.status();
-        // `first` to `before` is what one question adds; `before` to `after` has one question, too.
-        let asked = |name: &String| before.get(name).unwrap_or(&0) - first.get(name).unwrap_or(&0);
+        let (readings, after, _) = self.settled_status(Some(&asked));
         let delta = after
             .iter()
-            .map(|(name, value)| (name.clone(), value - before.get(name).unwrap_or(&0) - asked(name)))
+            .map(|(name, value)| {
+                let own = readings * asked.get(name).unwrap_or(&0);
+                (name.clone(), value - before.get(name).unwrap_or(&0) - own)
+            })
             .filter(|(_, delta)| *delta != 0)
             .collect();
         (result, delta)
+    }
+
+    /// Reads until a reading adds `asked`, or, without that, what the one before it added: how many readings it took,
+    /// the last of them, and what one adds.
+    fn settled_status(&self, asked: Option<&Status>) -> (i64, Status, Status) {
+        let mut last = self.status();
+        let mut usual = asked.cloned();
+        for readings in 2..100 {
+            let now = self.status();
+            let added: Status = now
+                .iter()
+                .map(|(name, value)| (name.clone(), value - last.get(name).unwrap_or(&0)))
+                .collect();
+            let settled = |usual: &Status| {
+                ["Questions", "Connections", "Com_show_status"]
+                    .iter()
+                    .all(|name| usual.get(*name) == added.get(*name))
+            };
+            if usual.as_ref().is_some_and(settled) {
+                return (readings, now, added);
+            }
+            if asked.is_none() {
+                usual = Some(added);
+            }
+            last = now;
+        }
+        panic!("the server's counters do not settle");
     }
 
     fn admin_file(&self, sql: &str) {
@@ -157,7 +188,8 @@ impl MariaDb {
 
 fn install(folder: &Path) {
     let mut install = command("mariadb-install-db");
-    install.args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]);
+    // --force: no question about a host name that cannot be looked up.
+    install.args(["--no-defaults", "--force", "--skip-test-db", "--auth-root-authentication-method=normal"]);
     if is_root() {
         install.arg("--user=root");
     }

@@ -8,8 +8,8 @@
 
 pub mod children;
 pub mod clients;
-pub mod conversation;
 pub mod corpus;
+pub mod dialogue;
 pub mod exporter;
 pub mod exposition;
 pub mod mariadb;
@@ -17,4 +17,6 @@ pub mod netns;
 pub mod prometheus;
 pub mod skip;
 pub mod tcpdump;
+pub mod tshark;
 pub mod wait;
+pub mod watcher;

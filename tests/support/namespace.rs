@@ -1,7 +1,5 @@
 //! Network namespaces for the length of a test: a thread's own, gone when its last thread and socket are.
 
-#![allow(clippy::print_stdout, reason = "a skipped test says so")]
-
 use std::{
     fs, io,
     ops::Sub,
@@ -10,6 +8,8 @@ use std::{
     thread::{self, Scope, ScopedJoinHandle},
 };
 
+use super::skip;
+
 /// Runs `test` on a thread with a network namespace of its own, loopback up. Threads it spawns share it.
 ///
 /// Where that is not allowed, prints `SKIPPED` with the name and the reason.
@@ -17,7 +17,7 @@ pub(crate) fn with_namespace(name: &str, test: impl FnOnce() + Send) {
     let result = thread::scope(|scope| {
         let thread = scope.spawn(|| {
             if let Err(error) = enter_new_namespace() {
-                println!("SKIPPED {name}: needs root ({error})");
+                skip::skipped(name, &format!("needs root ({error})"));
                 return;
             }
             ip("link set lo up");

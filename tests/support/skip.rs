@@ -3,10 +3,14 @@
 //! Lack of privileges is a reason to skip anywhere. A missing program is one on a person's machine, but where
 //! `CI=true` everything is meant to be installed, so there it is a failure.
 
+#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part of this")]
+#![allow(clippy::disallowed_methods, reason = "tests look at their environment")]
+
 use std::{
     env,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{Write, stderr},
+    os::unix::fs::MetadataExt,
     process::Command,
 };
 
@@ -24,7 +28,7 @@ pub fn skipped(test: &str, why: &str) {
 
 /// Whether `test` may go on: it needs root (network namespaces, packet capture).
 pub fn root(test: &str) -> bool {
-    let root = super::children::is_root();
+    let root = is_root();
     if !root {
         skipped(test, "needs root");
     }
@@ -55,4 +59,9 @@ pub fn unavailable(test: &str, why: &str) -> bool {
 fn installed(program: &str) -> bool {
     let search = format!("PATH=$PATH:/usr/sbin:/sbin command -v {program}");
     Command::new("sh").args(["-c", &search]).output().is_ok_and(|found| found.status.success())
+}
+
+/// Whether this process is root.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|entry| entry.uid() == 0)
 }

@@ -2,13 +2,12 @@
 
 use std::{io, thread};
 
+use super::skip;
+
 /// Runs `body` on a thread in a new network namespace with `lo` up; threads and programs it starts are in the
 /// namespace too, which is gone with the last of them. Without root nothing runs, and a line says so.
-#[allow(clippy::print_stdout, reason = "a skipped test says so by name")]
 pub(crate) fn in_own_namespace(test: &str, body: impl FnOnce() + Send + 'static) {
-    // SAFETY: geteuid has no preconditions and cannot fail.
-    if unsafe { libc::geteuid() } != 0 {
-        println!("SKIPPED {test}: needs root");
+    if !skip::root(test) {
         return;
     }
     let outcome = thread::spawn(|| {

@@ -104,7 +104,10 @@ fn a_line_not_in_the_format_is_an_error_with_its_number_and_item() {
         (format!("{TCP_HEADER}{good}{}\n", " ".repeat(MAX_LINE_BYTES)), 2, "line length"),
     ];
     for (text, line, item) in cases {
-        assert_eq!(read(Family::Ipv4, text, 64), Err(LineError { line: *line, item }), "{text}");
+        for chunk_bytes in [64, 4096] {
+            let error = read(Family::Ipv4, text, chunk_bytes);
+            assert_eq!(error, Err(LineError { line: *line, item }), "{text}, {chunk_bytes} bytes");
+        }
     }
 }
 

@@ -250,7 +250,7 @@ fn the_limit_of_a_direction_gives_up_its_oldest_hole() {
 #[test]
 fn the_limit_over_all_connections_refuses_what_does_not_fit() {
     let mut wire = Wire::default();
-    assert!(wire.bounds.reserve_bytes(limits::TOTAL_BYTES));
+    assert!(wire.bounds.reserve(Limit::TotalBytes, limits::TOTAL_BYTES));
     wire.client(100, "a");
     wire.client(105, "f");
     assert_eq!(wire.got(ToServer), "a");

@@ -1,5 +1,6 @@
 /* The scenario of ../README.md with MariaDB Connector/C (libmariadb).
- * Modes: c-text, c-prepared, c-cursor (prepared, rows fetched in blocks of 50 through a read-only cursor). */
+ * Modes: c-text, c-prepared, c-cursor (prepared, rows fetched in blocks of 50 through a read-only cursor);
+ * each also with -compress or -tls. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,7 +169,7 @@ int main(int argc, char **argv)
 {
     if (argc != 6)
         return 2;
-    enum mode mode = !strcmp(argv[1], "c-text") ? TEXT : !strcmp(argv[1], "c-cursor") ? CURSOR : PREPARED;
+    enum mode mode = !strncmp(argv[1], "c-text", 6) ? TEXT : !strncmp(argv[1], "c-cursor", 8) ? CURSOR : PREPARED;
     int connections = atoi(argv[5]);
     struct run *runs = calloc((size_t)connections, sizeof *runs);
     for (int number = 1; number <= connections; number++) {
@@ -176,6 +177,10 @@ int main(int argc, char **argv)
         run->connection = mysql_init(NULL);
         unsigned protocol = MYSQL_PROTOCOL_TCP;
         mysql_options(run->connection, MYSQL_OPT_PROTOCOL, &protocol);
+        my_bool tls = strstr(argv[1], "-tls") != NULL;
+        mysql_options(run->connection, MYSQL_OPT_SSL_ENFORCE, &tls);
+        if (strstr(argv[1], "-compress"))
+            mysql_options(run->connection, MYSQL_OPT_COMPRESS, NULL);
         if (!mysql_real_connect(run->connection, argv[2], "app", "app-password", "test",
                                 (unsigned)atoi(argv[3]), NULL, CLIENT_MULTI_RESULTS)) {
             fprintf(stderr, "%s\n", mysql_error(run->connection));

@@ -136,9 +136,11 @@ public final class Scenario {
 
     public static void main(String[] args) throws Exception {
         String mode = args[0];
-        boolean prepared = mode.equals("java-prepared");
+        boolean prepared = mode.startsWith("java-prepared");
         String url = "jdbc:mariadb://" + args[1] + ":" + args[2] + "/test?user=app&password=app-password"
-            + "&useServerPrepStmts=" + prepared + "&cachePrepStmts=false";
+            + "&useServerPrepStmts=" + prepared + "&cachePrepStmts=false"
+            + "&useCompression=" + mode.endsWith("-compress")
+            + "&useSsl=" + mode.endsWith("-tls") + "&trustServerCertificate=true";
         List<String> lines = Files.readAllLines(Path.of(args[3]));
         List<Scenario> opened = new ArrayList<>();
         for (int number = 1; number <= Integer.parseInt(args[4]); number++) {

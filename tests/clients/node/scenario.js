@@ -13,12 +13,17 @@ const keyword = (sql) => sql.trim().split(/\s+/)[0].toLowerCase();
 const add = (counts, key, count = 1) => { counts[key] = (counts[key] || 0) + count; };
 
 const login = (host, port) =>
-  ({ host, port, user: 'app', password: 'app-password', database: 'test', multipleStatements: false });
+  ({ host, port, user: 'app', password: 'app-password', database: 'test' });
+
+const transport = (options) => ({
+  compress: options.includes('compress'),
+  ...(options.includes('tls') ? { ssl: { rejectUnauthorized: false } } : {}),
+});
 
 class Mysql2 {
-  static async connect(host, port) {
+  static async connect(host, port, kind, options) {
     const it = new Mysql2();
-    it.connection = await load('mysql2/promise').createConnection(login(host, port));
+    it.connection = await load('mysql2/promise').createConnection({ ...login(host, port), ...transport(options) });
     it.own = [];
     return it;
   }
@@ -32,10 +37,11 @@ class Mysql2 {
 }
 
 class Mariadb {
-  static async connect(host, port, pipelined) {
+  static async connect(host, port, kind, options) {
     const it = new Mariadb();
-    const options = { ...login(host, port), pipelining: pipelined, prepareCacheLength: 0 };
-    it.connection = await load('mariadb').createConnection(options);
+    it.connection = await load('mariadb').createConnection({
+      ...login(host, port), ...transport(options), pipelining: kind === 'pipelined', prepareCacheLength: 0,
+    });
     it.own = ['SET NAMES utf8mb4'];
     return it;
   }
@@ -121,11 +127,11 @@ function split(line) {
 
 async function main() {
   const [mode, host, port, script, connections] = process.argv.slice(2);
-  const [name, kind] = mode.split('-');
+  const [name, kind, ...options] = mode.split('-');
   const lines = fs.readFileSync(script, 'utf8').trim().split('\n');
   const runs = [];
   for (let number = 1; number <= Number(connections); number += 1) {
-    const run = new Run(mode, await LIBRARIES[name].connect(host, Number(port), kind === 'pipelined'));
+    const run = new Run(mode, await LIBRARIES[name].connect(host, Number(port), kind, options));
     for (const sql of run.library.own) {
       add(run.report.com, 'COM_QUERY');
       add(run.report.text_statements, keyword(sql));

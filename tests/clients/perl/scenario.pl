@@ -6,7 +6,8 @@ use DBI;
 use JSON::PP;
 
 my ($mode, $host, $port, $script, $connections) = @ARGV;
-my $prepared = $mode eq 'perl-prepared';
+my $prepared = $mode =~ /^perl-prepared/;
+my $options = $mode =~ /-compress$/ ? ';mysql_compression=1' : '';
 my $PORT_QUERY = 'SELECT HOST FROM information_schema.processlist WHERE ID = CONNECTION_ID()';
 
 sub keyword { lc((split ' ', $_[0])[0]) }
@@ -73,7 +74,7 @@ open my $file, '<', $script or die "$script: $!";
 chomp(my @lines = <$file>);
 my @runs;
 for my $number (1 .. $connections) {
-    my $dbh = DBI->connect("DBI:mysql:database=test;host=$host;port=$port", 'app', 'app-password',
+    my $dbh = DBI->connect("DBI:mysql:database=test;host=$host;port=$port$options", 'app', 'app-password',
         { RaiseError => 1, PrintError => 0, AutoCommit => 1 });
     my $run = {
         dbh => $dbh, client => $mode, connections => 1, com => {}, text_statements => {},

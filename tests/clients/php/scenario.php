@@ -107,8 +107,11 @@ mysqli_report(MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 $lines = file($script, FILE_IGNORE_NEW_LINES);
 $runs = [];
 for ($number = 1; $number <= (int) $connections; $number++) {
-    $connection = new mysqli($host, 'app', 'app-password', 'test', (int) $port);
-    $run = new Run($connection, $mode === 'php-prepared', $mode);
+    $connection = mysqli_init();
+    $flags = str_ends_with($mode, '-compress') ? MYSQLI_CLIENT_COMPRESS : 0;
+    $flags |= str_ends_with($mode, '-tls') ? MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_DONT_VERIFY_SERVER_CERT : 0;
+    $connection->real_connect($host, 'app', 'app-password', 'test', (int) $port, null, $flags);
+    $run = new Run($connection, str_starts_with($mode, 'php-prepared'), $mode);
     foreach ($lines as $line) {
         $run->step(str_replace('{c}', (string) $number, $line));
     }

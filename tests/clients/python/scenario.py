@@ -6,6 +6,7 @@ import json
 import sys
 
 USER, PASSWORD, SCHEMA = "app", "app-password", "test"
+UNVERIFIED = {"check_hostname": False, "verify_mode": False}
 PORT_QUERY = "SELECT HOST FROM information_schema.processlist WHERE ID = CONNECTION_ID()"
 
 
@@ -40,12 +41,13 @@ class PyMySQL:
 
     own = ["SET NAMES utf8mb4"]
 
-    def connect(self, host, port, tls):
+    def connect(self, host, port, tls, compress):
         import pymysql
         self.error = pymysql.MySQLError
         self.pings = 0
         self.connection = pymysql.connect(host=host, port=port, user=USER, password=PASSWORD, database=SCHEMA,
-                                          autocommit=True, ssl_disabled=not tls)
+                                          autocommit=True, local_infile=True, ssl=UNVERIFIED if tls else None,
+                                          ssl_disabled=not tls)
 
     def text(self, sql):
         with self.connection.cursor() as cursor:
@@ -71,13 +73,13 @@ class Connector:
 
     own = ["SET NAMES 'utf8mb4' COLLATE 'utf8mb4_general_ci'", "SET @@session.autocommit = ON"]
 
-    def connect(self, host, port, tls):
+    def connect(self, host, port, tls, compress):
         import mysql.connector
         self.error = mysql.connector.Error
         self.pings = 0
         self.connection = mysql.connector.connect(host=host, port=port, user=USER, password=PASSWORD,
                                                   database=SCHEMA, use_pure=True, autocommit=True,
-                                                  ssl_disabled=not tls)
+                                                  compress=compress, ssl_disabled=not tls)
 
     def cursor(self, **options):
         # Each new cursor makes sure of its connection by a ping.
@@ -128,7 +130,7 @@ class Asyncmy:
 
     own = []
 
-    def connect(self, host, port, tls):
+    def connect(self, host, port, tls, compress):
         import asyncmy
         self.error = asyncmy.errors.MySQLError
         self.pings = 0
@@ -197,7 +199,7 @@ def main():
     for number in range(1, int(connections) + 1):
         tally = Tally(mode)
         driver = DRIVERS[name]()
-        driver.connect(host, int(port), "tls" in options)
+        driver.connect(host, int(port), tls="tls" in options, compress="compress" in options)
         for sql in driver.own:
             tally.query(sql)
         tally.port = int(text(driver, PORT_QUERY, tally)[0][0].rsplit(":", 1)[1])

@@ -1,0 +1,148 @@
+//! The hot path allocates nothing: connections whose every kind of packet has been seen once are decoded without another
+//! allocation, however the network cut their bytes.
+#![cfg(feature = "capture")]
+
+#[path = "support/allocator.rs"]
+mod allocator;
+#[path = "support/wire.rs"]
+mod wire;
+
+use std::path::PathBuf;
+
+use allocator::Since;
+use dbwire_exporter::{
+    config::{Counting, PortSet},
+    io::replay::for_each_frame,
+    packet::{Endpoint, Segment, TcpFlags, Timestamp, segment},
+    pipeline::{Options, Pipeline},
+    sample::class::SampleClass,
+};
+use wire::{Connection, MSS, OK, Wire, packet, query, zlib_block};
+
+/// A segment with its payload.
+struct Sent {
+    at: u64,
+    source: Endpoint,
+    destination: Endpoint,
+    sequence: u32,
+    acknowledgment: u32,
+    flags: u8,
+    payload: Vec<u8>,
+}
+
+/// The segments of a capture, none longer than `most`.
+fn capture(name: &str, most: usize) -> Vec<Sent> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/corpus/{name}.pcap"));
+    let mut sent = Vec::new();
+    for_each_frame(&path, |link, frame| {
+        let Ok(segment) = segment::decode(link, frame) else { return };
+        let pieces = segment.payload.len().div_ceil(most).max(1);
+        for piece in 0..pieces {
+            let from = piece * most;
+            let to = (from + most).min(segment.payload.len());
+            let last = piece + 1 == pieces;
+            sent.push(Sent {
+                at: frame.timestamp.0,
+                source: segment.source,
+                destination: segment.destination,
+                sequence: segment.sequence.wrapping_add(from as u32),
+                acknowledgment: segment.acknowledgment,
+                flags: if last { segment.flags.0 } else { segment.flags.0 & !TcpFlags::FIN },
+                payload: segment.payload[from..to].to_vec(),
+            });
+        }
+    })
+    .expect("a capture");
+    sent
+}
+
+fn play(pipeline: &mut Pipeline, sent: &[Sent]) {
+    for sent in sent {
+        let segment = Segment {
+            source: sent.source,
+            destination: sent.destination,
+            sequence: sent.sequence,
+            acknowledgment: sent.acknowledgment,
+            flags: TcpFlags(sent.flags),
+            payload: &sent.payload,
+            cut: 0,
+        };
+        pipeline.segment(Timestamp(sent.at), &segment);
+    }
+}
+
+fn from_other_ports(mut sent: Vec<Sent>) -> Vec<Sent> {
+    for sent in &mut sent {
+        for end in [&mut sent.source, &mut sent.destination].into_iter().filter(|end| end.port != 3306) {
+            end.port = end.port.wrapping_add(10_000);
+        }
+    }
+    sent
+}
+
+fn statements(pipeline: &mut Pipeline) -> u64 {
+    pipeline.stats().statements().map(|(_, stats)| stats.count).sum()
+}
+
+#[test]
+fn sysbench_is_decoded_without_allocating() {
+    for name in ["sysbench_ps_small", "sysbench_text_small"] {
+        for most in [usize::MAX, MSS, 100, 7] {
+            let sent = capture(name, most);
+            let mut pipeline = Pipeline::new(Options {
+                ports: PortSet::new(&[3306]).expect("a port"),
+                class: SampleClass::ALL,
+                max_flows: 1024,
+                seed: 1,
+                counting: Counting::default(),
+            });
+            // Connections open in the first part and end in the last.
+            let (warm, rest) = sent.split_at(sent.len() / 2);
+            let (middle, _) = rest.split_at(rest.len() / 2);
+            // Every statement's shape is met once before, on other connections.
+            play(&mut pipeline, &from_other_ports(capture(name, most)));
+            play(&mut pipeline, warm);
+            let before = statements(&mut pipeline);
+            let since = Since::now();
+            play(&mut pipeline, middle);
+            let (calls, bytes) = (since.calls(), since.bytes());
+            let decoded = statements(&mut pipeline) - before;
+            println!(
+                "{name}, segments of {most}: {} packets, {decoded} statements, {calls} allocations",
+                middle.len()
+            );
+            assert!(decoded > 50, "{decoded} statements");
+            assert_eq!((calls, bytes), (0, 0), "{name}, segments of {most}");
+        }
+    }
+}
+
+#[test]
+fn what_else_clients_do_is_decoded_without_allocating() {
+    let mut wire = Wire::new(1024);
+    let mut plain = Connection::logged_in(1, &mut wire);
+    let mut compressed = Connection::compressed(2, &mut wire, false);
+    let pipelined = packet(0, b"\x0e").repeat(50);
+    let pongs = OK.repeat(50);
+    let block = zlib_block(0, &query("select 1"));
+    let answer = zlib_block(1, OK);
+    let prepare = packet(0, b"\x16do ?");
+    let prepared = b"\x0c\0\0\x01\0\x05\0\0\0\0\0\0\0\0\0\0";
+    let close = packet(0, b"\x19\x05\0\0\0");
+    let mut round = || {
+        plain.request(&mut wire, &pipelined);
+        plain.reply(&mut wire, &pongs);
+        plain.request(&mut wire, &prepare);
+        plain.reply(&mut wire, prepared);
+        plain.request(&mut wire, &close);
+        compressed.request(&mut wire, &block);
+        compressed.reply(&mut wire, &answer);
+        wire.wait(1_000_000);
+    };
+    (0..10).for_each(|_| round());
+    let since = Since::now();
+    (0..100).for_each(|_| round());
+    assert_eq!((since.calls(), since.bytes()), (0, 0));
+    let pings = wire.pipeline.stats().commands().find(|(command, _)| command.label() == "ping");
+    assert_eq!(pings.expect("a command").1, 110 * 50);
+}

@@ -1,0 +1,24 @@
+//! What is fuzzed: one function for each stage that reads untrusted bytes, each with what must hold whatever the bytes.
+//!
+//! `tests/fuzz_corpus.rs` runs them over the committed corpora on every toolchain; `make fuzz` under libFuzzer.
+
+#![allow(dead_code, unreachable_pub, reason = "each program that includes this uses a part of it")]
+
+#[path = "targets/compression.rs"]
+mod compression;
+#[path = "targets/conversation.rs"]
+mod conversation;
+#[path = "targets/headers.rs"]
+mod headers;
+#[path = "targets/input.rs"]
+mod input;
+#[path = "targets/sockets.rs"]
+mod sockets;
+#[path = "targets/stream.rs"]
+mod stream;
+
+pub use compression::compression;
+pub use conversation::{pipeline, session, tls};
+pub use headers::{filter, segment};
+pub use sockets::{inet_diag, proc_net};
+pub use stream::stream;

@@ -1,0 +1,86 @@
+//! Link, IP and TCP headers, and the capture filter.
+
+use std::cell::RefCell;
+
+use dbwire_exporter::{
+    config::PortSet,
+    packet::{Frame, Timestamp, filter::Selection, link::LinkType, segment as decoder},
+    sample::class::SampleClass,
+};
+use pcap::{Capture, Linktype};
+
+use super::input::Input;
+
+const LINKS: [LinkType; 5] =
+    [LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxSll, LinkType::LinuxSll2, LinkType::Loopback];
+
+/// A link type, how much of the frame was cut, and the frame. The payload lies inside the frame, and what was cut of it
+/// inside what was cut of the frame.
+pub fn segment(data: &[u8]) {
+    let mut input = Input(data);
+    let link = LINKS[usize::from(input.u8()) % LINKS.len()];
+    let cut = u32::from(input.u16());
+    let bytes = input.0;
+    let frame = Frame { timestamp: Timestamp(0), wire_length: bytes.len() as u32 + cut, bytes };
+    if let Ok(segment) = decoder::decode(link, &frame) {
+        assert!(bytes.as_ptr_range().contains(&segment.payload.as_ptr()) || segment.payload.is_empty());
+        assert!(segment.payload.len() + 20 + 20 <= bytes.len());
+    }
+}
+
+/// Ports, a class, and pairs of ports: the filter the kernel runs selects what [`Selection::contains`] does.
+pub fn filter(data: &[u8]) {
+    thread_local! {
+        static ETHERNET: RefCell<Capture<pcap::Dead>> =
+            RefCell::new(Capture::dead(Linktype::ETHERNET).expect("a handle"));
+    }
+    let mut input = Input(data);
+    let ports: Vec<_> = (0..=input.u8() % 3).map(|_| input.u16()).collect();
+    let (bits, first_bit, class) = (input.u8() % 10, input.u8() % 20, input.u16());
+    let Some(ports) = PortSet::new(&ports) else { return };
+    let Ok(class) = SampleClass::new(bits, first_bit, class) else { return };
+    let selection = Selection { ports, class };
+    let program = ETHERNET.with_borrow(|capture| capture.compile(&selection.to_pcap_filter(), true));
+    let program = program.expect("a filter that compiles");
+    for _ in 0..16 {
+        let ports = [pick(&mut input, &selection), pick(&mut input, &selection)];
+        let expected = selection.contains(ports[0], ports[1]);
+        assert_eq!(selection.contains(ports[1], ports[0]), expected, "{ports:?}, the other way");
+        assert_eq!(program.filter(&frame_v4(ports)), expected, "{ports:?} over IPv4");
+        assert_eq!(program.filter(&frame_v6(ports)), expected, "{ports:?} over IPv6");
+        if input.is_empty() {
+            break;
+        }
+    }
+}
+
+/// Any port, but often a server's.
+fn pick(input: &mut Input<'_>, selection: &Selection) -> u16 {
+    let servers = selection.ports.as_slice();
+    match input.u8() {
+        even if even % 2 == 0 => servers[usize::from(even / 2) % servers.len()],
+        _ => input.u16(),
+    }
+}
+
+fn frame_v4(ports: [u16; 2]) -> Vec<u8> {
+    let mut ip = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
+    ip.extend(tcp(ports));
+    [&[0; 12][..], &[8, 0], &ip].concat()
+}
+
+fn frame_v6(ports: [u16; 2]) -> Vec<u8> {
+    let mut ip = vec![0x60, 0, 0, 0, 0, 20, 6, 64];
+    ip.extend([0; 32]);
+    ip.extend(tcp(ports));
+    [&[0; 12][..], &[0x86, 0xdd], &ip].concat()
+}
+
+fn tcp([source, destination]: [u16; 2]) -> [u8; 20] {
+    let mut header = [0; 20];
+    header[..2].copy_from_slice(&source.to_be_bytes());
+    header[2..4].copy_from_slice(&destination.to_be_bytes());
+    header[12] = 0x50;
+    header[13] = 0x10;
+    header
+}
