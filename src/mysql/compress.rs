@@ -290,6 +290,11 @@ impl Blocks {
         }
     }
 
+    /// Where it is unknown where blocks begin.
+    pub fn lost(algorithm: Algorithm, direction: Direction) -> Self {
+        Self { lost: true, ..Self::new(algorithm, direction) }
+    }
+
     /// The next bytes of the direction; `out` is given what they hold.
     pub fn data(
         &mut self,

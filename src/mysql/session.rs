@@ -75,13 +75,6 @@ struct Compression {
 }
 
 impl Compression {
-    fn new(algorithm: Algorithm) -> Self {
-        Self {
-            client: Blocks::new(algorithm, Direction::ToServer),
-            server: Blocks::new(algorithm, Direction::ToClient),
-        }
-    }
-
     fn blocks(&mut self, direction: Direction) -> &mut Blocks {
         match direction {
             Direction::ToServer => &mut self.client,
@@ -286,7 +279,14 @@ impl Session {
         match framer.skip(length, at) {
             Ok(Some(message)) => self.dialogue.message(direction, &message, bounds, observer),
             Ok(None) => {}
-            Err(Lost) => self.dialogue.lose(direction, observer),
+            Err(Lost) => {
+                let login = self.dialogue.phase == Phase::Authentication;
+                self.dialogue.lose(direction, observer);
+                if login {
+                    // The login may have been what is missing: blocks follow, who knows from where on.
+                    self.compression = self.dialogue.compression(Blocks::lost);
+                }
+            }
         }
         self.tidy(bounds);
     }
@@ -380,8 +380,7 @@ impl Session {
             let login = self.dialogue.phase == Phase::Authentication;
             self.dialogue.message(Direction::ToClient, &message, bounds, observer);
             if login && self.dialogue.phase == Phase::Command {
-                let algorithm = self.dialogue.capabilities.and_then(Algorithm::agreed);
-                self.compression = algorithm.map(|algorithm| Box::new(Compression::new(algorithm)));
+                self.compression = self.dialogue.compression(Blocks::new);
             }
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;
@@ -395,6 +394,13 @@ impl Session {
 }
 
 impl Dialogue {
+    /// The blocks that both ends agreed on, if any, made by `new`.
+    fn compression(&self, new: fn(Algorithm, Direction) -> Blocks) -> Option<Box<Compression>> {
+        let algorithm = Algorithm::agreed(self.capabilities?)?;
+        let [client, server] = [Direction::ToServer, Direction::ToClient].map(|way| new(algorithm, way));
+        Some(Box::new(Compression { client, server }))
+    }
+
     /// Whether the bytes are of no use to it.
     #[inline]
     fn is_opaque(&self) -> bool {

@@ -360,3 +360,13 @@ fn a_compressed_reply_is_found_again_behind_a_gap() {
     talk.client(&block(0, &packet(0, SELECT))).server(&block(1, &result(1)));
     talk.tells(&["query", "<select>", "reply query <select> 1..1 rows=1"]);
 }
+
+#[test]
+fn compression_agreed_on_is_expected_even_if_the_login_s_ok_was_missed() {
+    let mut talk = Talk::new(Start::Opening);
+    talk.server(&packet(0, GREETING)).client(&packet(1, &login(1 << 5))).gap(ToClient, 11).tells(&["desync"]);
+    let block = |sequence: u8, body: &[u8]| [&[body.len() as u8, 0, 0, sequence, 0, 0, 0][..], body].concat();
+    talk.client(&block(0, &packet(0, SELECT))).server(&block(1, &result(1)));
+    talk.tells(&["resync", "query", "<select>", "reply query <select> 1..1 rows=1"]);
+    assert_eq!(talk.session.visibility(), Visibility::Compressed);
+}
