@@ -9,7 +9,7 @@
 use std::{error::Error, path::Path, time::Duration};
 
 use dbwire_exporter::{
-    config::PortSet,
+    config::{Counting, PortSet},
     io::{clock::thread_cpu_time, replay},
     packet::Frame,
     pipeline::{Options, Pipeline},
@@ -83,6 +83,7 @@ fn decode(file: &Path) -> Result<u64, Box<dyn Error>> {
         class: SampleClass::ALL,
         max_flows: 32_768,
         seed: 1,
+        counting: Counting::default(),
     });
     replay::replay(&[file], &mut pipeline)?;
     pipeline.finish();

@@ -14,7 +14,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum, builder::BoolishValueParser};
 
 #[cfg(feature = "capture")]
-pub use mysql::{CaptureArgs, Command, DecodeArgs, ReplayArgs};
+pub use mysql::{CaptureArgs, Command, DecodeArgs, ReplayArgs, ReportFormat};
 
 /// Prometheus exporter for hosts that run, or talk to, MySQL and MariaDB: TCP socket states by netlink, queries
 /// decoded from packets.

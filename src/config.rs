@@ -14,7 +14,7 @@ use crate::cli::{self, Cli};
 pub use crate::cli::{Detail, LogArgs, SourceChoice};
 pub use listen::ListenAddress;
 #[cfg(feature = "capture")]
-pub use mysql::{Decode, Mysql, Replay};
+pub use mysql::{Counting, Decode, Mysql, Replay, ReportFormat};
 pub use ports::PortSet;
 pub use sockets::{Netns, Ports, Sockets};
 
@@ -86,8 +86,7 @@ impl Config {
     pub fn from_cli(cli: Cli) -> Result<Self, Invalid> {
         #[cfg(feature = "capture")]
         if let Some(cli::Command::Replay(args)) = cli.command {
-            let replay = Replay { files: args.files, decode: Decode::from_cli(args.decode)? };
-            return Ok(Self { log: args.log, action: Action::Replay(replay) });
+            return Ok(Self { log: args.log, action: Action::Replay(Replay::from_cli(args)?) });
         }
         let log = cli.serve.log;
         Ok(Self { log, action: Action::Serve(Serve::from_cli(cli.serve)?) })

@@ -39,6 +39,8 @@ pub mod packet;
 #[cfg(feature = "capture")]
 pub mod pipeline;
 #[cfg(feature = "capture")]
+pub mod report;
+#[cfg(feature = "capture")]
 pub mod sample;
 #[cfg(feature = "capture")]
 pub mod stats;

@@ -34,7 +34,7 @@ pub const PIPELINE_OWN: usize = 16;
 /// Room for waiting commands beyond those, over all connections.
 pub const PIPELINE_TOTAL: usize = 1 << 18;
 /// Bytes a waiting command takes.
-pub const PIPELINE_BYTES: usize = 16;
+pub const PIPELINE_BYTES: usize = 32;
 /// Prepared statements remembered for one connection.
 pub const PREPARED_PER_CONNECTION: usize = 4096;
 /// Of these, each connection may keep so many however little is left of [`PREPARED_TOTAL`].
@@ -42,14 +42,20 @@ pub const PREPARED_OWN: usize = 16;
 /// Prepared statements remembered beyond those, over all connections.
 pub const PREPARED_TOTAL: usize = 1 << 20;
 /// Bytes a prepared statement takes, its share of the map included.
-pub const PREPARED_BYTES: usize = 24;
+pub const PREPARED_BYTES: usize = 48;
 /// Bytes a connection takes in the table: its slot, and its places in the index and the queues.
 pub const FLOW_BYTES: usize = 1024;
 /// Bytes a connection may take beside its slot without asking for a share of anything: the starts of two split
 /// messages, its first waiting commands and prepared statements, what is kept of a TLS handshake, empty queues.
-pub const OWN_BYTES: usize = 2048;
+pub const OWN_BYTES: usize = 3072;
 /// Different `(code, sqlstate)` pairs that get a series of their own.
-pub const ERROR_CODES: usize = 64;
+pub const ERROR_CODES: usize = 24;
+/// Names of schemas that are told apart.
+pub const SCHEMAS: usize = 1024;
+/// Texts of digests kept in each of two generations, of 120 characters at most: 2 MiB for most texts, 8 MiB at worst.
+pub const DIGEST_TEXTS: usize = 8192;
+/// Digests in a report; each takes 2 KiB.
+pub const PROFILE_DIGESTS: usize = 10_000;
 
 /// What can be refused: the values of the `limit` label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,11 +79,13 @@ pub enum Limit {
     PreparedStatements,
     /// [`ERROR_CODES`]: further codes count as `other`.
     ErrorCodes,
+    /// [`SCHEMAS`]: further schemas count as `other`.
+    Schemas,
 }
 
 impl Limit {
     /// Every limit, in the order of the enum (its discriminants index counters).
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Flows,
         Self::HalfOpenFlows,
         Self::DirectionBytes,
@@ -87,6 +95,7 @@ impl Limit {
         Self::Pipeline,
         Self::PreparedStatements,
         Self::ErrorCodes,
+        Self::Schemas,
     ];
 
     /// Value of the `limit` label.
@@ -101,6 +110,7 @@ impl Limit {
             Self::Pipeline => "pipeline",
             Self::PreparedStatements => "prepared_statements",
             Self::ErrorCodes => "error_codes",
+            Self::Schemas => "schemas",
         }
     }
 
@@ -115,7 +125,8 @@ impl Limit {
             | Self::HalfOpenFlows
             | Self::DirectionBytes
             | Self::DecompressorBytes
-            | Self::ErrorCodes => 0,
+            | Self::ErrorCodes
+            | Self::Schemas => 0,
         }
     }
 }

@@ -11,7 +11,9 @@ use anyhow::Context;
 use dbwire_exporter::{
     cli::{self, Stop},
     config::{Action, Config, Serve, Web},
-    io::{collect::Collector, listen, log, process::Process, server, signals::StopSignals, sockets},
+    io::{
+        collect::Collector, core_dumps, listen, log, process::Process, server, signals::StopSignals, sockets,
+    },
     metrics::build,
     web::Routes,
 };
@@ -55,6 +57,7 @@ fn complain(message: &str) {
 
 fn run(config: Config) -> anyhow::Result<()> {
     log::start(config.log);
+    core_dumps::forbid().context("cannot set the limit of core dumps (see ulimit -c)")?;
     match config.action {
         Action::Serve(serve) => run_daemon(&serve),
         #[cfg(feature = "capture")]
@@ -65,7 +68,10 @@ fn run(config: Config) -> anyhow::Result<()> {
 #[cfg(feature = "capture")]
 fn print_replay(config: &Replay) -> anyhow::Result<()> {
     let mut page = Vec::new();
-    text::encode(mysql::replay_families(config)?, &mut page)?;
+    match config.report {
+        Some(format) => page.extend(mysql::replay_report(config, format)?.into_bytes()),
+        None => text::encode(mysql::replay_families(config)?, &mut page)?,
+    }
     match io::stdout().write_all(&page) {
         // Whoever closed the pipe has seen enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

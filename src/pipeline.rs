@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    config::PortSet,
+    config::{Counting, PortSet},
     limits::{Bounds, Limit},
     mysql::{
         compress::Codecs,
@@ -15,7 +15,7 @@ use crate::{
     },
     packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, link::LinkType, segment},
     sample::class::SampleClass,
-    stats::{Closed, Stats},
+    stats::{Closed, Recorder, Stats, profile::Profile},
     stream::{
         Direction, Missing, Receiver,
         flows::{Ending, FlowKey, FlowTable, Handler, Start},
@@ -36,6 +36,8 @@ pub struct Options {
     pub max_flows: usize,
     /// Makes the connection table's hash unpredictable; any number will do for a replay.
     pub seed: u64,
+    /// What to count, and how finely.
+    pub counting: Counting,
 }
 
 /// Decodes frames into [`Stats`].
@@ -57,7 +59,7 @@ impl Pipeline {
             class: options.class,
             flows: FlowTable::new(options.max_flows, options.seed),
             bounds: Bounds::default(),
-            sink: Sink { stats: Stats::default(), codecs: Codecs::default() },
+            sink: Sink { recorder: Recorder::new(&options.counting), codecs: Codecs::default() },
             next_tick: Timestamp(0),
         }
     }
@@ -65,14 +67,14 @@ impl Pipeline {
     /// Decodes one frame.
     #[inline]
     pub fn frame(&mut self, link: LinkType, frame: &Frame<'_>) {
-        self.sink.stats.packets += 1;
-        self.sink.stats.bytes += u64::from(frame.wire_length);
+        self.sink.recorder.stats.packets += 1;
+        self.sink.recorder.stats.bytes += u64::from(frame.wire_length);
         if frame.timestamp >= self.next_tick {
             self.tick(frame.timestamp);
         }
         match segment::decode(link, frame) {
             Ok(segment) => self.segment(frame.timestamp, &segment),
-            Err(layer) => self.sink.stats.undecoded(layer),
+            Err(layer) => self.sink.recorder.stats.undecoded(layer),
         }
     }
 
@@ -81,6 +83,7 @@ impl Pipeline {
     pub fn tick(&mut self, now: Timestamp) {
         self.next_tick = Timestamp(now.0.saturating_add(TICK));
         self.flows.tick(now, &self.bounds, &mut self.sink);
+        self.sink.recorder.tick(now);
     }
 
     /// The input has ended: everything still held back is delivered.
@@ -91,10 +94,18 @@ impl Pipeline {
     /// What has been counted so far.
     pub fn stats(&mut self) -> &Stats {
         let hits = self.bounds.hits();
-        for limit in Limit::ALL.into_iter().filter(|limit| *limit != Limit::ErrorCodes) {
-            self.sink.stats.limit_hits[limit as usize] = hits[limit as usize];
+        let stats = self.sink.recorder.publish();
+        // The others are the counters' own.
+        let shared = |limit: &Limit| !matches!(limit, Limit::ErrorCodes | Limit::Schemas);
+        for limit in Limit::ALL.into_iter().filter(shared) {
+            stats.limit_hits[limit as usize] = hits[limit as usize];
         }
-        &self.sink.stats
+        stats
+    }
+
+    /// What a report is made of, if [`Counting::profile`] asked for it.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.sink.recorder.profile()
     }
 
     /// What is in use of the shared bounds.
@@ -167,32 +178,32 @@ struct Connection {
 
 #[derive(Debug)]
 struct Sink {
-    stats: Stats,
+    recorder: Recorder,
     codecs: Codecs,
 }
 
 impl Handler<Connection> for Sink {
     fn start(&mut self, _key: &FlowKey, start: Start) -> Connection {
         let session = Session::new(start);
-        self.stats.flow_appears(session.visibility());
+        self.recorder.stats.flow_appears(session.visibility());
         Connection { session, closed: false }
     }
 
     fn opened(&mut self) {
-        self.stats.opened += 1;
+        self.recorder.stats.opened += 1;
     }
 
     #[inline]
     fn receiver<'a>(&'a mut self, connection: &'a mut Connection, bounds: &'a Bounds) -> impl Receiver + 'a {
         let shared = Shared { bounds, codecs: &self.codecs };
-        Decoder { connection, shared, stats: &mut self.stats }
+        Decoder { connection, shared, recorder: &mut self.recorder }
     }
 
     fn closed(&mut self, connection: &mut Connection, ending: Ending) {
         connection.closed = true;
-        connection.session.closed(&mut self.stats);
-        self.stats.flow_disappears(connection.session.visibility());
-        self.stats.closed(match ending {
+        connection.session.closed(&mut self.recorder);
+        self.recorder.stats.flow_disappears(connection.session.visibility());
+        self.recorder.stats.closed(match ending {
             Ending::Fin | Ending::Reset if connection.session.has_quit() => Closed::Quit,
             Ending::Fin => Closed::Fin,
             Ending::Reset => Closed::Reset,
@@ -209,27 +220,27 @@ impl Handler<Connection> for Sink {
 struct Decoder<'a> {
     connection: &'a mut Connection,
     shared: Shared<'a>,
-    stats: &'a mut Stats,
+    recorder: &'a mut Recorder,
 }
 
 impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
-    fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Stats)) {
+    fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
         let Connection { session, closed } = &mut *self.connection;
         let before = session.visibility();
-        feed(session, self.shared, self.stats);
+        feed(session, self.shared, self.recorder);
         let after = session.visibility();
         if before != after && !*closed {
-            self.stats.flow_disappears(before);
-            self.stats.flow_appears(after);
+            self.recorder.stats.flow_disappears(before);
+            self.recorder.stats.flow_appears(after);
         }
     }
 
     fn count_bytes(&mut self, direction: Direction, count: u64) {
         match direction {
-            Direction::ToServer => self.stats.request_bytes += count,
-            Direction::ToClient => self.stats.response_bytes += count,
+            Direction::ToServer => self.recorder.stats.request_bytes += count,
+            Direction::ToClient => self.recorder.stats.response_bytes += count,
         }
     }
 }
@@ -238,14 +249,14 @@ impl Receiver for Decoder<'_> {
     #[inline]
     fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
         self.count_bytes(direction, bytes.len() as u64);
-        self.feed(|session, shared, stats| session.data(direction, at, bytes, shared, stats));
+        self.feed(|session, shared, recorder| session.data(direction, at, bytes, shared, recorder));
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        self.stats.gaps += 1;
+        self.recorder.stats.gaps += 1;
         if why == Missing::Cut {
             self.count_bytes(direction, u64::from(length));
         }
-        self.feed(|session, shared, stats| session.gap(direction, at, length, shared, stats));
+        self.feed(|session, shared, recorder| session.gap(direction, at, length, shared, recorder));
     }
 }

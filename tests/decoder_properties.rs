@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
 
 use dbwire_exporter::{
-    config::PortSet,
+    config::{Counting, PortSet},
     limits,
     packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, link::LinkType, segment},
     pipeline::{Options, Pipeline},
@@ -126,6 +126,7 @@ fn pipeline() -> Pipeline {
         class: SampleClass::ALL,
         max_flows: 1024,
         seed: 1,
+        counting: Counting::default(),
     })
 }
 

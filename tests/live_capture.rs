@@ -21,7 +21,7 @@ use std::{
 };
 
 use dbwire_exporter::{
-    config::PortSet,
+    config::{Counting, PortSet},
     io::{
         capture::{CaptureHandle, CaptureThread},
         pcap::{Live, OpenError, Settings},
@@ -273,6 +273,7 @@ fn start(interface: &str) -> CaptureThread {
         class: SampleClass::ALL,
         max_flows: 100,
         seed: 1,
+        counting: Counting::default(),
     };
     CaptureThread::start(interface.to_owned(), 1 << 20, options).unwrap()
 }

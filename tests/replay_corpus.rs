@@ -65,6 +65,28 @@ fn every_capture_of_the_corpus_is_counted_as_its_client_and_server_counted() {
 }
 
 #[test]
+fn the_sums_over_digests_are_those_over_kinds_of_statements() {
+    let pairs = [
+        ("dbwire_mysql_digest_queries_total", "dbwire_mysql_statements_total"),
+        ("dbwire_mysql_digest_seconds_total", "dbwire_mysql_query_duration_seconds_sum"),
+        ("dbwire_mysql_digest_rows_returned_total", "dbwire_mysql_rows_returned_total"),
+        ("dbwire_mysql_digest_rows_affected_total", "dbwire_mysql_rows_affected_total"),
+    ];
+    for (name, _) in CORPUS {
+        for options in
+            [&[][..], &["--mysql.max-digests=3"], &["--mysql.max-digests=0", "--no-mysql.digest-text"]]
+        {
+            let page = replay_with(name, options);
+            let sum = |family: &str| page.of(family).map(|sample| sample.value).sum::<f64>();
+            for (digests, kinds) in pairs {
+                let (digests, kinds) = (sum(digests), sum(kinds));
+                assert!((digests - kinds).abs() <= 1e-9 * kinds, "{name} {options:?}: {digests} {kinds}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_capture_in_the_folder_is_in_the_table() {
     let mut captures: Vec<String> = fs::read_dir(folder())
         .expect("the corpus")
@@ -81,9 +103,13 @@ fn folder() -> PathBuf {
 }
 
 fn replay(name: &str) -> Exposition {
+    replay_with(name, &[])
+}
+
+fn replay_with(name: &str, options: &[&str]) -> Exposition {
     let capture = folder().join(format!("{name}.pcap"));
     let mut replay = command(env!("CARGO_BIN_EXE_dbwire_exporter"));
-    Exposition::parse(&output(replay.arg("replay").arg(capture)))
+    Exposition::parse(&output(replay.arg("replay").arg(capture).args(options)))
 }
 
 fn expected(name: &str, grade: Grade) -> Expected {

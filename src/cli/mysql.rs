@@ -1,9 +1,9 @@
 //! Flags of the MySQL half.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand, ValueEnum, builder::BoolishValueParser};
 
 use super::LogArgs;
 use crate::sample::multiplier::Multiplier;
@@ -21,12 +21,25 @@ pub struct ReplayArgs {
     /// Files to read, in this order, as one capture.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+    /// Print which statements took the time, for people or as JSON, in place of the metrics.
+    #[arg(long = "report", env = "DBWIRE_REPORT", hide_env_values = true)]
+    #[arg(value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
+    pub report: Option<ReportFormat>,
     /// Which packets are MySQL's, and how they are counted.
     #[command(flatten)]
     pub decode: DecodeArgs,
     /// Logging, to stderr.
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// `--report`: the form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }
 
 /// Where MySQL's packets come from.
@@ -71,4 +84,33 @@ pub struct DecodeArgs {
     #[arg(long = "mysql.max-flows", env = "DBWIRE_MYSQL_MAX_FLOWS", hide_env_values = true)]
     #[arg(value_name = "N", default_value = "32768", allow_negative_numbers = true)]
     pub max_flows: u32,
+    /// Digests with counters of their own; the others are counted together.
+    #[arg(long = "mysql.max-digests", env = "DBWIRE_MYSQL_MAX_DIGESTS", hide_env_values = true)]
+    #[arg(value_name = "N", default_value = "100", allow_negative_numbers = true)]
+    pub max_digests: u32,
+    /// Export the normalised texts of digests; `--no-mysql.digest-text` exports their ids only.
+    #[arg(long = "mysql.digest-text", env = "DBWIRE_MYSQL_DIGEST_TEXT", hide_env_values = true)]
+    #[arg(value_name = "BOOL", default_value = "true", default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, value_parser = BoolishValueParser::new())]
+    #[arg(overrides_with = "no_digest_text")]
+    digest_text: bool,
+    /// Export no texts.
+    #[arg(long = "no-mysql.digest-text", hide = true, overrides_with = "digest_text")]
+    no_digest_text: bool,
+    /// Upper bounds of the latency histograms' buckets.
+    #[arg(long = "mysql.latency-buckets", env = "DBWIRE_MYSQL_LATENCY_BUCKETS", hide_env_values = true)]
+    #[arg(value_name = "DURATION", value_delimiter = ',', value_parser = humantime::parse_duration)]
+    #[arg(default_value = "100us,300us,1ms,3ms,10ms,30ms,100ms,300ms,1s,10s")]
+    pub latency_buckets: Vec<Duration>,
+    /// Count statements that take longer, by kind. Repeatable, or separated by commas.
+    #[arg(long = "mysql.slow-threshold", env = "DBWIRE_MYSQL_SLOW_THRESHOLD", hide_env_values = true)]
+    #[arg(value_name = "DURATION", value_delimiter = ',', value_parser = humantime::parse_duration)]
+    pub slow_thresholds: Vec<Duration>,
+}
+
+impl DecodeArgs {
+    /// Whether texts of digests are exported.
+    pub fn digest_text(&self) -> bool {
+        self.digest_text && !self.no_digest_text
+    }
 }

@@ -1,8 +1,9 @@
 //! The MySQL half: what to capture or replay, and how to count it.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{Invalid, PortSet};
+pub use crate::cli::ReportFormat;
 use crate::{
     cli,
     sample::{
@@ -29,6 +30,16 @@ pub struct Replay {
     pub files: Vec<PathBuf>,
     /// Which packets count, and how much.
     pub decode: Decode,
+    /// What to print in place of the metrics.
+    pub report: Option<ReportFormat>,
+}
+
+impl Replay {
+    pub(super) fn from_cli(args: cli::ReplayArgs) -> Result<Self, Invalid> {
+        let mut decode = Decode::from_cli(args.decode)?;
+        decode.counting.profile = args.report.is_some();
+        Ok(Self { files: args.files, decode, report: args.report })
+    }
 }
 
 /// Which packets are MySQL's, and how they are counted.
@@ -42,6 +53,45 @@ pub struct Decode {
     pub multiplier: Multiplier,
     /// Most connections followed at a time.
     pub max_flows: usize,
+    /// What to count, and how finely.
+    pub counting: Counting,
+}
+
+/// What to count, and how finely.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counting {
+    /// Most digests with counters of their own.
+    pub max_digests: usize,
+    /// Whether their texts are kept.
+    pub digest_text: bool,
+    /// Upper bounds of the latency histograms' buckets; ascending, at most [`Self::MAX_BUCKETS`].
+    pub latency_buckets: Vec<Duration>,
+    /// Statements that take longer are counted; ascending, at most [`Self::MAX_THRESHOLDS`].
+    pub slow_thresholds: Vec<Duration>,
+    /// Whether everything about every digest is kept, for a report.
+    pub profile: bool,
+}
+
+impl Counting {
+    /// Most buckets; each takes up to fourteen series.
+    pub const MAX_BUCKETS: usize = 24;
+    /// Most thresholds; each takes a series for every kind of statement.
+    pub const MAX_THRESHOLDS: usize = 4;
+    /// A third of a decade each, from 100 µs to 1 s, and 10 s.
+    const BUCKETS_MICROS: [u64; 10] =
+        [100, 300, 1000, 3000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 10_000_000];
+}
+
+impl Default for Counting {
+    fn default() -> Self {
+        Self {
+            max_digests: 100,
+            digest_text: true,
+            latency_buckets: Self::BUCKETS_MICROS.map(Duration::from_micros).to_vec(),
+            slow_thresholds: Vec::new(),
+            profile: false,
+        }
+    }
 }
 
 impl Mysql {
@@ -70,6 +120,8 @@ fn is_interface_name(name: &str) -> bool {
 impl Decode {
     /// What `--mysql.max-flows` may be; a connection takes up to a few kilobytes.
     pub const MAX_FLOWS: RangeInclusive<u32> = 64..=1 << 20;
+    /// What `--mysql.max-digests` may be; each takes six series, and the decoder watches sixteen times as many.
+    pub const MAX_DIGESTS: RangeInclusive<u32> = 0..=10_000;
 
     pub(super) fn from_cli(args: cli::DecodeArgs) -> Result<Self, Invalid> {
         let ports = PortSet::new(&args.ports).ok_or_else(|| {
@@ -91,8 +143,43 @@ impl Decode {
             let allowed = format!("must be {} to {}", Self::MAX_FLOWS.start(), Self::MAX_FLOWS.end());
             return Err(Invalid::new("--mysql.max-flows", args.max_flows, allowed));
         }
-        Ok(Self { ports, class, multiplier: args.multiplier, max_flows: args.max_flows as usize })
+        let counting = counting(&args)?;
+        let max_flows = args.max_flows as usize;
+        Ok(Self { ports, class, multiplier: args.multiplier, max_flows, counting })
     }
+}
+
+fn counting(args: &cli::DecodeArgs) -> Result<Counting, Invalid> {
+    let range = Decode::MAX_DIGESTS;
+    if !range.contains(&args.max_digests) {
+        let allowed = format!("must be {} to {}", range.start(), range.end());
+        return Err(Invalid::new("--mysql.max-digests", args.max_digests, allowed));
+    }
+    Ok(Counting {
+        max_digests: args.max_digests as usize,
+        digest_text: args.digest_text(),
+        latency_buckets: durations("--mysql.latency-buckets", &args.latency_buckets, Counting::MAX_BUCKETS)?,
+        slow_thresholds: durations(
+            "--mysql.slow-threshold",
+            &args.slow_thresholds,
+            Counting::MAX_THRESHOLDS,
+        )?,
+        profile: false,
+    })
+}
+
+/// Durations of which there may be `most`, each longer than the one before.
+fn durations(flag: &'static str, given: &[Duration], most: usize) -> Result<Vec<Duration>, Invalid> {
+    const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+    let ascending = given.is_sorted_by(|one, next| one < next);
+    let in_range = given.iter().all(|duration| !duration.is_zero() && *duration <= LONGEST);
+    if ascending && in_range && given.len() <= most {
+        return Ok(given.to_vec());
+    }
+    let words: Vec<_> =
+        given.iter().map(|duration| humantime::format_duration(*duration).to_string()).collect();
+    let allowed = format!("must be at most {most} durations, ascending, above 0 and up to 1day");
+    Err(Invalid::new(flag, words.join(","), allowed))
 }
 
 #[cfg(test)]
@@ -109,6 +196,7 @@ mod tests {
             class: SampleClass::ALL,
             multiplier: Multiplier::Auto,
             max_flows: 32_768,
+            counting: Counting::default(),
         };
         let mysql = Mysql { interface: "any".to_owned(), buffer_bytes: 8 << 20, decode };
         assert_eq!(configured("").unwrap().mysql, Some(mysql));
@@ -128,6 +216,15 @@ mod tests {
                 "--mysql.sample-bits 2 --mysql.sample-class 4",
                 "--mysql.sample-class=4: with 2 sample bits the class must be 0 to 3, not 4; see --help",
             ),
+            (
+                "--mysql.latency-buckets 1s,1ms",
+                "--mysql.latency-buckets=1s,1ms: must be at most 24 durations, ascending, above 0 and up to 1day; see --help",
+            ),
+            (
+                "--mysql.slow-threshold 1s,2s,3s --mysql.slow-threshold 4s,5s",
+                "--mysql.slow-threshold=1s,2s,3s,4s,5s: must be at most 4 durations, ascending, above 0 and up to 1day; see --help",
+            ),
+            ("--mysql.max-digests 10001", "--mysql.max-digests=10001: must be 0 to 10000; see --help"),
             ("--mysql.max-flows 63", "--mysql.max-flows=63: must be 64 to 1048576; see --help"),
             (
                 "--mysql.buffer-size 1023KiB",

@@ -40,7 +40,7 @@ struct Slot {
     mask: Vec<u8>,
     /// Empty for a statement that has no shape.
     text: String,
-    id: u64,
+    id: Option<DigestId>,
     kind: Option<Statement>,
 }
 
@@ -50,10 +50,9 @@ impl Slot {
     }
 
     fn digest(&self) -> Digest<'_> {
-        let shape = Shape { id: DigestId(self.id), text: &self.text };
         Digest {
             kind: self.kind.unwrap_or(Statement::Unparsed),
-            shape: (!self.text.is_empty()).then_some(shape),
+            shape: self.id.map(|id| Shape { id, text: &self.text }),
         }
     }
 
@@ -62,7 +61,7 @@ impl Slot {
         self.mask.extend_from_slice(mask);
         self.text.clear();
         self.text.push_str(digest.shape.map_or("", |shape| shape.text));
-        self.id = digest.shape.map_or(0, |shape| shape.id.0);
+        self.id = digest.shape.map(|shape| shape.id);
         self.kind = Some(digest.kind);
     }
 }

@@ -19,9 +19,11 @@ mod lexer;
 mod normalize;
 mod repeats;
 mod text;
+mod used;
 
 pub use cache::DigestCache;
 pub use id::DigestId;
 pub use kind::{Statement, statement_kind};
 pub use lexer::Escapes;
 pub use normalize::{Digest, MAX_STATEMENT, Normalizer, Shape};
+pub use used::used_schema;

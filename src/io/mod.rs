@@ -9,6 +9,7 @@
 pub mod capture;
 pub mod clock;
 pub mod collect;
+pub mod core_dumps;
 #[cfg(feature = "capture")]
 mod eventfd;
 pub mod listen;

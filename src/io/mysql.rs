@@ -14,9 +14,10 @@ use super::{
     replay::{ReplayError, replay},
 };
 use crate::{
-    config::{Decode, Mysql, Replay},
+    config::{Decode, Mysql, Replay, ReportFormat},
     metrics::{self, build, mysql::Sampling},
     pipeline::{Options, Pipeline},
+    report,
     stats::capture::Snapshot,
 };
 
@@ -62,17 +63,41 @@ impl MysqlCollector {
 /// # Errors
 /// The first file that cannot be read to its end.
 pub fn replay_families(config: &Replay) -> Result<Vec<MetricFamily>, ReplayError> {
-    // The files are finite, and two runs over them are to be alike.
-    let mut pipeline = Pipeline::new(options(&config.decode, 0));
-    replay(&config.files, &mut pipeline)?;
-    pipeline.finish();
+    let mut pipeline = replayed(config)?;
     let mut families = metrics::mysql::families(pipeline.stats(), &sampling(&config.decode));
     families.push(build::family());
     Ok(families)
 }
 
+/// The report on what capture files hold.
+///
+/// # Errors
+/// The first file that cannot be read to its end.
+pub fn replay_report(config: &Replay, format: ReportFormat) -> Result<String, ReplayError> {
+    let pipeline = replayed(config)?;
+    let profile = pipeline.profile();
+    Ok(match format {
+        ReportFormat::Table => profile.map(report::table).unwrap_or_default(),
+        ReportFormat::Json => profile.map(report::json).unwrap_or_default().to_string() + "\n",
+    })
+}
+
+fn replayed(config: &Replay) -> Result<Pipeline, ReplayError> {
+    // The files are finite, and two runs over them are to be alike.
+    let mut pipeline = Pipeline::new(options(&config.decode, 0));
+    replay(&config.files, &mut pipeline)?;
+    pipeline.finish();
+    Ok(pipeline)
+}
+
 fn options(decode: &Decode, seed: u64) -> Options {
-    Options { ports: decode.ports.clone(), class: decode.class, max_flows: decode.max_flows, seed }
+    Options {
+        ports: decode.ports.clone(),
+        class: decode.class,
+        max_flows: decode.max_flows,
+        seed,
+        counting: decode.counting.clone(),
+    }
 }
 
 fn sampling(decode: &Decode) -> Sampling {

@@ -69,6 +69,12 @@ impl Family {
     /// Adds a histogram's buckets. `labels` as for [`Self::sample`].
     #[must_use]
     pub fn histogram(mut self, labels: &[&str], data: &HistogramSample) -> Self {
+        self.push_histogram(labels, data);
+        self
+    }
+
+    /// [`Self::histogram`] in place.
+    pub fn push_histogram(&mut self, labels: &[&str], data: &HistogramSample) {
         debug_assert_eq!(self.metric.kind, Kind::Histogram, "{}", self.metric.name);
         let mut histogram = proto::Histogram::default();
         histogram.set_sample_count(data.count);
@@ -87,7 +93,6 @@ impl Family {
         let mut sample = self.labelled(labels);
         sample.set_histogram(histogram);
         self.samples.push(sample);
-        self
     }
 
     /// The family, ready for an encoder. One without samples must not be encoded (see [`Self::is_empty`]).

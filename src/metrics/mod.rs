@@ -9,7 +9,11 @@
 pub mod build;
 #[cfg(feature = "capture")]
 pub mod capture;
+#[cfg(feature = "capture")]
+mod digests;
 pub mod family;
+#[cfg(feature = "capture")]
+mod latencies;
 #[cfg(feature = "capture")]
 pub mod mysql;
 pub mod names;

@@ -2,19 +2,21 @@
 //!
 //! Counters are estimates: what was seen, times the multiplier; `_observed_` ones are what was seen. Closed label
 //! sets are complete from the first page on. Histograms are the exception: a kind of statement gets its two once one
-//! was seen, since the zeros of all kinds would be half of a host's series.
+//! was seen, and only a few kinds have their own (see [`super::latencies`]).
 
 use prometheus::proto::MetricFamily;
 
 use super::{
-    family::{Family, HistogramSample},
+    digests,
+    family::Family,
+    latencies,
     names::{self, Metric},
 };
 use crate::{
     limits::Limit,
     mysql::event::ServerError,
     sample::{class::SampleClass, multiplier::Multiplier},
-    stats::{Stats, latency::Latency},
+    stats::Stats,
 };
 
 /// Which connections are sampled, and what one of them stands for.
@@ -31,6 +33,8 @@ pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
     let scale = Scale(sampling.multiplier.value(sampling.class));
     let mut families = Vec::from(commands(stats, scale));
     families.extend(statements(stats, scale));
+    families.extend(latencies::families(stats, scale));
+    families.extend(digests::families(stats, scale));
     families.extend(connections(stats, scale));
     families.extend(decoder(stats));
     families.extend(sample(sampling, scale));
@@ -39,15 +43,15 @@ pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
 
 /// What one event stands for.
 #[derive(Debug, Clone, Copy)]
-struct Scale(f64);
+pub(super) struct Scale(pub(super) f64);
 
 impl Scale {
-    fn of(self, count: u64) -> f64 {
+    pub(super) fn of(self, count: u64) -> f64 {
         count as f64 * self.0
     }
 
     /// A count that must be an integer.
-    fn rounded(self, count: u64) -> u64 {
+    pub(super) fn rounded(self, count: u64) -> u64 {
         self.of(count).round() as u64
     }
 }
@@ -75,34 +79,16 @@ fn statements(stats: &Stats, scale: Scale) -> Vec<MetricFamily> {
     let mut counts = Family::new(&names::MYSQL_STATEMENTS);
     let mut returned = Family::new(&names::MYSQL_ROWS_RETURNED);
     let mut affected = Family::new(&names::MYSQL_ROWS_AFFECTED);
-    let mut duration = Family::new(&names::MYSQL_QUERY_DURATION);
-    let mut first_response = Family::new(&names::MYSQL_FIRST_RESPONSE);
     for (statement, stats) in stats.statements() {
         let label = [statement.label()];
         counts = counts.sample(&label, scale.of(stats.count));
         returned = returned.sample(&label, scale.of(stats.rows_returned));
         affected = affected.sample(&label, scale.of(stats.rows_affected));
-        if stats.duration.count() > 0 {
-            duration = duration.histogram(&label, &histogram(&stats.duration, scale));
-            first_response = first_response.histogram(&label, &histogram(&stats.first_response, scale));
-        }
     }
-    let mut families = vec![counts.build(), returned.build(), affected.build()];
-    families.extend(
-        [duration, first_response].into_iter().filter(|family| !family.is_empty()).map(Family::build),
-    );
-    families
+    vec![counts.build(), returned.build(), affected.build()]
 }
 
-fn histogram(latency: &Latency, scale: Scale) -> HistogramSample {
-    HistogramSample {
-        buckets: latency.cumulative().map(|(bound, count)| (seconds(bound), scale.rounded(count))).collect(),
-        count: scale.rounded(latency.count()),
-        sum: seconds(latency.sum_nanos()) * scale.0,
-    }
-}
-
-fn seconds(nanos: u64) -> f64 {
+pub(super) fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 

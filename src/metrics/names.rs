@@ -111,10 +111,24 @@ metrics! {
         "Time from the last byte of a request to the last byte of its response.";
     MYSQL_FIRST_RESPONSE = Histogram "dbwire_mysql_first_response_seconds" ["statement"]
         "Time from the last byte of a request to the first byte of its response.";
+    MYSQL_SLOW_STATEMENTS = Counter "dbwire_mysql_slow_statements_total" ["statement", "threshold"]
+        "Estimated statements by kind whose response took longer to be complete than the threshold, in seconds.";
     MYSQL_ROWS_RETURNED = Counter "dbwire_mysql_rows_returned_total" ["statement"]
         "Estimated rows in result sets.";
     MYSQL_ROWS_AFFECTED = Counter "dbwire_mysql_rows_affected_total" ["statement"]
         "Estimated rows affected, as OK replies tell.";
+    MYSQL_DIGEST_QUERIES = Counter "dbwire_mysql_digest_queries_total" ["digest", "schema"]
+        "Estimated statements by digest, the id that pt-query-digest gives, and default schema.";
+    MYSQL_DIGEST_SECONDS = Counter "dbwire_mysql_digest_seconds_total" ["digest", "schema"]
+        "Estimated time that statements of a digest took, each to the last byte of its response.";
+    MYSQL_DIGEST_ERRORS = Counter "dbwire_mysql_digest_errors_total" ["digest", "schema"]
+        "Estimated error replies to statements of a digest, and to their prepares and fetches.";
+    MYSQL_DIGEST_ROWS_RETURNED = Counter "dbwire_mysql_digest_rows_returned_total" ["digest", "schema"]
+        "Estimated rows in result sets of a digest that returns any.";
+    MYSQL_DIGEST_ROWS_AFFECTED = Counter "dbwire_mysql_digest_rows_affected_total" ["digest", "schema"]
+        "Estimated rows affected by a digest that affects any.";
+    MYSQL_DIGEST_INFO = Gauge "dbwire_mysql_digest_info" ["digest", "digest_text"]
+        "1, with the start of a digest's normalised text: no literals, no comments.";
     MYSQL_REQUEST_BYTES = Counter "dbwire_mysql_request_bytes_total" []
         "Estimated TCP payload bytes from clients to servers.";
     MYSQL_RESPONSE_BYTES = Counter "dbwire_mysql_response_bytes_total" []

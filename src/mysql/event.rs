@@ -1,13 +1,36 @@
 //! What the decoder tells.
 
-use super::{command::Command, tls};
-use crate::digest::Statement;
+use super::{command::Command, schema::SchemaId, tls};
+use crate::digest::{DigestId, Escapes, Statement};
 
 /// A statement as the observer knows it: found once for a text, then carried with each execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatementRef {
     /// Its kind.
     pub kind: Statement,
+    /// Its digest; `None` where that is not certain.
+    pub digest: Option<DigestId>,
+    /// The default schema when its text was sent. A prepared statement keeps the one it was prepared in, as it does
+    /// on the server.
+    pub schema: SchemaId,
+}
+
+impl StatementRef {
+    /// A statement whose text is not to be seen.
+    pub const fn unseen(kind: Statement) -> Self {
+        Self { kind, digest: None, schema: SchemaId::UNKNOWN }
+    }
+}
+
+/// What a session knows of a statement besides its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Context {
+    /// Whether the text is whole; else only its start is at hand.
+    pub complete: bool,
+    /// What a backslash in a string means.
+    pub escapes: Escapes,
+    /// The default schema.
+    pub schema: SchemaId,
 }
 
 /// An error reply. Its text is never kept: it may repeat literals of the statement.
@@ -94,8 +117,10 @@ pub enum Event {
 
 /// Takes events, and knows statements.
 pub trait Observer {
-    /// Finds out what statement `sql` is. `complete` is false where only its start is at hand.
-    fn statement(&mut self, sql: &[u8], complete: bool) -> StatementRef;
+    /// Finds out what statement `sql` is.
+    fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef;
+    /// The id of a schema's name, which a server has accepted (or, in `USE` and COM_INIT_DB, may accept yet).
+    fn schema(&mut self, name: &[u8]) -> SchemaId;
     /// Something happened.
     fn event(&mut self, event: &Event);
 }

@@ -26,6 +26,7 @@ pub mod prepared;
 pub mod proxy;
 pub mod response;
 pub mod resync;
+pub mod schema;
 pub mod session;
 pub mod tls;
 

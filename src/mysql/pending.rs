@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{command::Command, event::StatementRef};
+use super::{command::Command, event::StatementRef, schema::SchemaId};
 use crate::{
     limits::{Bounds, Limit, PIPELINE, PIPELINE_OWN},
     packet::Timestamp,
@@ -22,6 +22,8 @@ pub struct Pending {
     pub requested_at: Timestamp,
     /// Sequence id that the first packet of the response must have.
     pub sequence: u8,
+    /// The default schema once the server has said OK, if the command changes it.
+    pub schema: Option<SchemaId>,
 }
 
 /// Bounded by [`PIPELINE`] and, over all connections, by [`crate::limits::PIPELINE_TOTAL`]; each connection has room for
@@ -44,6 +46,11 @@ impl Queue {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.commands.is_empty()
+    }
+
+    /// The default schema once all of them are answered, if any changes it.
+    pub fn schema(&self) -> Option<SchemaId> {
+        self.commands.iter().rev().find_map(|pending| pending.schema)
     }
 
     /// One more was sent; `false`, and a hit, if there is no room for it.
@@ -98,8 +105,13 @@ mod tests {
     use super::*;
     use crate::limits::PIPELINE_TOTAL;
 
-    const PING: Pending =
-        Pending { command: Command::Ping, statement: None, requested_at: Timestamp(0), sequence: 1 };
+    const PING: Pending = Pending {
+        command: Command::Ping,
+        statement: None,
+        requested_at: Timestamp(0),
+        sequence: 1,
+        schema: None,
+    };
 
     #[test]
     fn a_queue_takes_so_many_and_gives_back_its_room() {

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::digest::Statement;
 
-    const SELECT: StatementRef = StatementRef { kind: Statement::Select };
+    const SELECT: StatementRef = StatementRef::unseen(Statement::Select);
 
     #[test]
     fn the_oldest_goes_when_a_connection_has_too_many() {

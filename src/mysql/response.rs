@@ -73,6 +73,8 @@ pub struct Response {
     pub affected: u64,
     /// Set once a prepare has succeeded.
     pub prepared: Option<Prepared>,
+    /// Status flags of the last OK or EOF, until the session has taken them.
+    pub status: Option<u16>,
 }
 
 impl Response {
@@ -80,7 +82,7 @@ impl Response {
     pub fn new(command: Command) -> Self {
         let reply = command.reply();
         let stage = if reply == command::Reply::Rows { Stage::Rows } else { Stage::Start };
-        Self { reply, stage, begun: false, rows: 0, affected: 0, prepared: None }
+        Self { reply, stage, begun: false, rows: 0, affected: 0, prepared: None, status: None }
     }
 
     /// Whether the client's packets are now a file's contents (`LOAD DATA LOCAL`), not commands.
@@ -138,11 +140,11 @@ impl Response {
             Reply::Endless if is_end(first, message) => Step::Done,
             Reply::Endless | Reply::Rows => Step::More,
             Reply::Status => match first {
-                0x00 | 0xfe => Step::Done,
+                0x00 | 0xfe => self.acknowledged(message),
                 _ => Step::Lost,
             },
             Reply::Authentication => match first {
-                0x00 => Step::Done,
+                0x00 => self.acknowledged(message),
                 _ => Step::More,
             },
             Reply::Definitions if is_end(first, message) => Step::Done,
@@ -168,6 +170,12 @@ impl Response {
         Step::More
     }
 
+    /// An OK or EOF that is all there is to say. One that cannot be read says it, too.
+    fn acknowledged(&mut self, message: &Message<'_>) -> Step {
+        self.status = status(message);
+        Step::Done
+    }
+
     /// An OK in the place of a result, or at its end.
     fn ok(&mut self, message: &Message<'_>) -> Step {
         let Some((affected, status)) = parse_ok(message.head) else { return Step::Lost };
@@ -176,6 +184,7 @@ impl Response {
     }
 
     fn end(&mut self, status: u16) -> Step {
+        self.status = Some(status);
         self.stage = Stage::Start;
         if status & MORE_RESULTS != 0 { Step::More } else { Step::Done }
     }
@@ -186,6 +195,7 @@ impl Response {
             if status & CURSOR_EXISTS != 0 {
                 return self.end(status);
             }
+            self.status = Some(status);
             self.stage = Stage::Rows;
             return Step::More;
         }
@@ -199,12 +209,7 @@ impl Response {
             self.rows += 1;
             return Step::More;
         }
-        let status = if message.length == EOF_LENGTH {
-            parse_eof(message.head)
-        } else {
-            parse_ok(message.head).map(|(_, status)| status)
-        };
-        match status {
+        match status(message) {
             Some(status) => self.end(status),
             None => Step::Lost,
         }
@@ -280,6 +285,15 @@ pub fn parse_ok(head: &[u8]) -> Option<(u64, u16)> {
     let affected = reader.lenenc()?;
     reader.lenenc()?; // last insert id
     Some((affected, reader.u16()?))
+}
+
+/// Status of the OK or EOF packet that a message is known to be.
+fn status(message: &Message<'_>) -> Option<u16> {
+    if message.length == EOF_LENGTH {
+        parse_eof(message.head)
+    } else {
+        parse_ok(message.head).map(|(_, status)| status)
+    }
 }
 
 /// Status of an EOF packet.

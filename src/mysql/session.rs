@@ -12,18 +12,19 @@ use super::{
     capabilities::Capabilities,
     command::{self, Command},
     compress::{Algorithm, Blocks, Codecs, Piece},
-    event::{Event, Login, Observer, Reply, ServerError, StatementRef, Visibility},
+    event::{Context, Event, Login, Observer, Reply, ServerError, StatementRef, Visibility},
     handshake::{Greeting, LoginRequest},
     packet::{Framer, Lost, Message},
     pending::{Pending, Queue},
     prepared::PreparedStatements,
     proxy,
-    response::{Response, Step, parse_error},
+    response::{Response, Step, parse_error, parse_ok},
     resync,
+    schema::{self, SchemaId},
     tls::{self, Tls},
 };
 use crate::{
-    digest::Statement,
+    digest::{Escapes, Statement, used_schema},
     limits::{self, Bounds},
     packet::Timestamp,
     stream::{Direction, flows::Start},
@@ -107,6 +108,12 @@ struct Dialogue {
     first_response_at: Timestamp,
     prepared: PreparedStatements,
     quit: bool,
+    /// The default schema.
+    schema: SchemaId,
+    /// The one that the login asks for: not interned before the server has let the client in.
+    asked_schema: Option<Box<[u8]>>,
+    /// What a backslash means, as the last status flags told.
+    escapes: Escapes,
 }
 
 impl Session {
@@ -127,6 +134,9 @@ impl Session {
                 first_response_at: Timestamp(0),
                 prepared: PreparedStatements::default(),
                 quit: false,
+                schema: SchemaId::UNKNOWN,
+                asked_schema: None,
+                escapes: Escapes::Unknown,
             },
             proxy: None,
             tls: None,
@@ -462,6 +472,7 @@ impl Dialogue {
             observer.event(&Event::Login(Login::Tls));
         } else {
             self.capabilities = Some(request.capabilities & greeting.capabilities);
+            self.asked_schema = request.schema.map(Box::from);
             self.phase = Phase::Authentication;
         }
     }
@@ -470,6 +481,10 @@ impl Dialogue {
         match message.head.first() {
             Some(0x00) => {
                 observer.event(&Event::Login(Login::Ok));
+                self.schema = self.asked_schema.take().map_or(SchemaId::NONE, |name| observer.schema(&name));
+                if let Some((_, status)) = parse_ok(message.head) {
+                    self.escapes = escapes(status);
+                }
                 self.phase = Phase::Command;
             }
             Some(0xff) => match parse_error(message.head) {
@@ -518,6 +533,7 @@ impl Dialogue {
         }
         observer.event(&Event::Command(command));
         let statement = self.statement(command, message, bounds, observer);
+        let schema = self.asks_for_schema(command, statement, message, observer);
         if let Some(statement) = statement.filter(|_| command.runs_statement()) {
             observer.event(&Event::Statement(statement));
         }
@@ -529,7 +545,7 @@ impl Dialogue {
             command::Reply::Handover => self.phase = Phase::Ignored,
             _ => {
                 let sequence = message.last_sequence.wrapping_add(1);
-                let pending = Pending { command, statement, requested_at: message.at, sequence };
+                let pending = Pending { command, statement, requested_at: message.at, sequence, schema };
                 self.expect(pending, bounds, observer);
             }
         }
@@ -546,17 +562,17 @@ impl Dialogue {
         match command {
             Command::Query => {
                 let text = command::query_text(message.head, self.capabilities).unwrap_or_default();
-                Some(observer.statement(text, message.is_whole()))
+                Some(observer.statement(text, self.context(message)))
             }
             Command::StmtPrepare => {
                 let text = message.head.get(1..).unwrap_or_default();
-                let statement = observer.statement(text, message.is_whole());
+                let statement = observer.statement(text, self.context(message));
                 self.prepared.requested(statement);
                 Some(statement)
             }
             Command::StmtExecute | Command::StmtBulkExecute | Command::StmtFetch => {
                 let known = command::statement_id(message.head).and_then(|id| self.prepared.get(id));
-                Some(known.unwrap_or(StatementRef { kind: Statement::Unknown }))
+                Some(known.unwrap_or(StatementRef::unseen(Statement::Unknown)))
             }
             Command::StmtClose => {
                 if let Some(id) = command::statement_id(message.head) {
@@ -565,6 +581,54 @@ impl Dialogue {
                 None
             }
             _ => None,
+        }
+    }
+
+    /// What is known of a text besides itself. While responses are awaited, one of them may change what a backslash
+    /// means, or the schema.
+    fn context(&self, message: &Message<'_>) -> Context {
+        let settled = self.pending.is_empty();
+        Context {
+            complete: message.is_whole(),
+            escapes: if settled { self.escapes } else { Escapes::Unknown },
+            schema: self.pending.schema().unwrap_or(self.schema),
+        }
+    }
+
+    /// The default schema that there will be if the server says OK; `None` if the command changes none.
+    fn asks_for_schema(
+        &self,
+        command: Command,
+        statement: Option<StatementRef>,
+        message: &Message<'_>,
+        observer: &mut impl Observer,
+    ) -> Option<SchemaId> {
+        let name = match (command, statement) {
+            (Command::InitDb, _) => message.head.get(1..),
+            (Command::ChangeUser, _) => schema::of_change_user(message.head, self.capabilities),
+            (Command::Query, Some(StatementRef { kind: Statement::Use, .. })) => {
+                let text = command::query_text(message.head, self.capabilities).unwrap_or_default();
+                used_schema(text, message.is_whole())
+            }
+            _ => return None,
+        };
+        Some(name.map_or(SchemaId::UNKNOWN, |name| observer.schema(name)))
+    }
+
+    /// The response has told `status` with `message`, its last one so far.
+    fn told(
+        &mut self,
+        status: u16,
+        message: &Message<'_>,
+        schema: Option<SchemaId>,
+        observer: &mut impl Observer,
+    ) {
+        self.escapes = escapes(status);
+        if let Some(schema) = schema {
+            self.schema = schema;
+        }
+        if let Some(name) = schema::tracked(message.head, self.capabilities) {
+            self.schema = observer.schema(name);
         }
     }
 
@@ -595,7 +659,11 @@ impl Dialogue {
             }
             self.first_response_at = message.first_at;
         }
-        match self.response.message(message, self.capabilities) {
+        let step = self.response.message(message, self.capabilities);
+        if let Some(status) = self.response.status.take() {
+            self.told(status, message, first.schema, observer);
+        }
+        match step {
             Step::More => {}
             Step::Lost => self.lose(Direction::ToClient, observer),
             Step::Done => self.answered(&first, None, message.at, bounds, observer),
@@ -639,7 +707,7 @@ impl Dialogue {
     /// The place in a direction is lost. What waits for a response cannot be matched to one any more.
     fn lose(&mut self, direction: Direction, observer: &mut impl Observer) {
         observer.event(&Event::Desync);
-        self.pending.clear();
+        self.forget_pending();
         self.server_lost = true;
         // Without both ends of the login nothing before the first request can be told apart.
         if direction == Direction::ToServer || self.phase != Phase::Command {
@@ -653,8 +721,23 @@ impl Dialogue {
         observer.event(&Event::Resync);
         self.client_lost = false;
         self.server_lost = true;
-        self.pending.clear();
+        self.forget_pending();
     }
+
+    /// What the commands that wait do to the session will not be seen.
+    fn forget_pending(&mut self) {
+        self.pending.clear();
+        self.escapes = Escapes::Unknown;
+        self.schema = SchemaId::UNKNOWN;
+    }
+}
+
+/// `SERVER_STATUS_NO_BACKSLASH_ESCAPES`.
+const NO_BACKSLASH_ESCAPES: u16 = 0x0200;
+
+/// What a backslash means, by the status flags of an OK or EOF packet.
+fn escapes(status: u16) -> Escapes {
+    if status & NO_BACKSLASH_ESCAPES != 0 { Escapes::QuoteOnly } else { Escapes::Backslash }
 }
 
 /// Lowest number of an error that a server sends (ER_HASHCHK).

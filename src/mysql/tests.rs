@@ -2,8 +2,9 @@
 
 use super::{
     compress::Codecs,
-    event::{Event, Observer, StatementRef},
+    event::{Context, Event, Observer, StatementRef},
     packet::Message,
+    schema::SchemaId,
     session::{Session, Shared},
 };
 use crate::{
@@ -30,8 +31,13 @@ pub(super) fn message(payload: &[u8]) -> Message<'_> {
 pub(super) struct Events(pub(super) Vec<Event>);
 
 impl Observer for Events {
-    fn statement(&mut self, sql: &[u8], complete: bool) -> StatementRef {
-        StatementRef { kind: statement_kind(sql, complete) }
+    fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
+        StatementRef { schema: context.schema, ..StatementRef::unseen(statement_kind(sql, context.complete)) }
+    }
+
+    /// A name's length stands for it.
+    fn schema(&mut self, name: &[u8]) -> SchemaId {
+        SchemaId(SchemaId::FIRST + name.len() as u16)
     }
 
     fn event(&mut self, event: &Event) {

@@ -415,7 +415,7 @@ impl Default for Tls {
 }
 
 /// What stands for every statement that cannot be seen.
-const ENCRYPTED: StatementRef = StatementRef { kind: Statement::Encrypted };
+const ENCRYPTED: StatementRef = StatementRef::unseen(Statement::Encrypted);
 
 /// The server's hello (RFC 8446 section 4.1.3).
 mod hello {

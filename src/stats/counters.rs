@@ -1,15 +1,21 @@
 //! The counters of everything seen in packets.
 
+use std::time::Duration;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::latency::Latency;
+use super::{
+    digests::{DigestStats, Shown},
+    latency::{Latency, Scale, Slow},
+};
 use crate::{
-    digest::{Statement, statement_kind},
+    config::Counting,
+    digest::Statement,
     limits::{self, Limit},
     mysql::{
         command::Command,
-        event::{Event, Login, Observer, Reply, ServerError, StatementRef, Visibility},
+        event::{Event, Login, Reply, ServerError, Visibility},
         tls::Version,
     },
     packet::Undecoded,
@@ -52,6 +58,8 @@ pub struct StatementStats {
     pub duration: Latency,
     /// Last byte of the request to the first byte of the response.
     pub first_response: Latency,
+    /// Of the former, those above each threshold.
+    pub slow: Slow,
     /// Rows in result sets, fetched ones included.
     pub rows_returned: u64,
     /// Rows that OKs said were affected.
@@ -68,12 +76,18 @@ pub struct Stats {
     undecoded: [u64; Undecoded::ALL.len()],
     commands: [u64; Command::ALL.len()],
     statements: [StatementStats; Statement::ALL.len()],
+    /// What durations are measured with.
+    pub scale: Scale,
     logins: [u64; Login::ALL.len()],
     closed: [u64; Closed::ALL.len()],
     flows: [u64; Visibility::ALL.len()],
     errors: HashMap<ServerError, u64, FixedState>,
     /// Errors beyond [`limits::ERROR_CODES`] different ones.
     pub other_errors: u64,
+    /// The digests that are shown.
+    pub digests: Vec<Shown>,
+    /// All other statements, those without a digest included.
+    pub other_digests: DigestStats,
     tls_handshakes: [[u64; 2]; Version::ALL.len()],
     /// Connections whose opening was seen.
     pub opened: u64,
@@ -93,7 +107,20 @@ pub struct Stats {
 
 impl Default for Stats {
     fn default() -> Self {
+        Self::new(&Counting::default())
+    }
+}
+
+impl Stats {
+    /// Nothing counted yet.
+    pub fn new(counting: &Counting) -> Self {
+        let nanos = |durations: &[Duration]| {
+            durations.iter().map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)).collect()
+        };
+        let scale =
+            Scale { bounds: nanos(&counting.latency_buckets), thresholds: nanos(&counting.slow_thresholds) };
         Self {
+            scale,
             packets: 0,
             bytes: 0,
             undecoded: [0; _],
@@ -105,6 +132,8 @@ impl Default for Stats {
             tls_handshakes: [[0; 2]; _],
             errors: HashMap::default(),
             other_errors: 0,
+            digests: Vec::new(),
+            other_digests: DigestStats::default(),
             opened: 0,
             request_bytes: 0,
             response_bytes: 0,
@@ -114,9 +143,7 @@ impl Default for Stats {
             limit_hits: [0; _],
         }
     }
-}
 
-impl Stats {
     /// Counts a frame that could not be decoded.
     pub fn undecoded(&mut self, layer: Undecoded) {
         self.undecoded[layer as usize] += 1;
@@ -200,19 +227,15 @@ impl Stats {
         stats.rows_returned += reply.rows_returned;
         stats.rows_affected = stats.rows_affected.saturating_add(reply.rows_affected);
         if reply.command.runs_statement() {
-            stats.duration.observe(reply.duration);
-            stats.first_response.observe(reply.first_response);
+            stats.duration.observe(reply.duration, &self.scale);
+            stats.first_response.observe(reply.first_response, &self.scale);
+            stats.slow.observe(reply.duration, &self.scale);
         }
     }
-}
 
-impl Observer for Stats {
-    fn statement(&mut self, sql: &[u8], complete: bool) -> StatementRef {
-        StatementRef { kind: statement_kind(sql, complete) }
-    }
-
+    /// Counts something that happened.
     #[inline]
-    fn event(&mut self, event: &Event) {
+    pub fn event(&mut self, event: &Event) {
         match event {
             Event::Command(command) => self.commands[*command as usize] += 1,
             Event::Statement(statement) => self.statements[statement.kind as usize].count += 1,

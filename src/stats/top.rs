@@ -9,7 +9,9 @@
 //!
 //! * Each event is counted in exactly one value, which only grows while it is shown. So the sum of all increases
 //!   is exact, whoever comes and goes.
-//! * A key that becomes shown begins at 0 and is seen at 0; what it did before stays in other.
+//! * While places are free, a key takes one when it first comes: on a host with fewer keys than places each is
+//!   exact from its first event on.
+//! * A key that takes another's place begins at 0; what it did before stays in other.
 //! * A key that leaves is shown with its last value until the next [`Top::select`], so that a scrape between the
 //!   two misses nothing. If it returns soon it goes on from that value; if not it begins at 0 again. `rate()` is
 //!   right in both cases: the value did not rise meanwhile, or it fell, which is a counter's reset.
@@ -93,12 +95,26 @@ impl<K: Copy + Eq + Hash, V: Default, L> Top<K, V, L> {
         self.window.events += 1;
         self.window.nanos = self.window.nanos.saturating_add(nanos);
         let weight = nanos.saturating_add(self.mean);
-        if let Some(shown) = self.places.get(&key).and_then(|&place| self.shown.get_mut(place)) {
-            shown.weight = shown.weight.saturating_add(weight);
-            return &mut shown.value;
+        let place = match self.places.get(&key) {
+            Some(&place) => place,
+            None if self.shown.len() < self.max => self.take_free_place(key, label()),
+            None => {
+                self.candidates.add(key, weight, || Candidate { label: label(), value: V::default() });
+                return &mut self.other;
+            }
+        };
+        let shown = &mut self.shown[place];
+        shown.weight = shown.weight.saturating_add(weight);
+        &mut shown.value
+    }
+
+    /// The value that belongs to `key` now: to add what is no event.
+    #[inline]
+    pub fn value_mut(&mut self, key: &K) -> &mut V {
+        match self.places.get(key).and_then(|&place| self.shown.get_mut(place)) {
+            Some(shown) => &mut shown.value,
+            None => &mut self.other,
         }
-        self.candidates.add(key, weight, || Candidate { label: label(), value: V::default() });
-        &mut self.other
     }
 
     /// The shown keys with their labels and values, those that leave with the last of them.
@@ -120,11 +136,6 @@ impl<K: Copy + Eq + Hash, V: Default, L> Top<K, V, L> {
     pub fn select(&mut self) {
         self.dismiss_leaving();
         let mut ranked = self.candidates.ranked().into_iter().peekable();
-        while self.shown.len() < self.max
-            && let Some((key, _)) = ranked.next_if(|&(_, weight)| weight > 0)
-        {
-            self.show(key);
-        }
         let mut weakest: Vec<usize> = (0..self.shown.len()).collect();
         weakest.sort_by_key(|&place| self.shown[place].weight);
         for place in weakest.into_iter().take(Self::changes(self.max)) {
@@ -169,6 +180,14 @@ impl<K: Copy + Eq + Hash, V: Default, L> Top<K, V, L> {
         };
         self.places.insert(key, self.shown.len());
         self.shown.push(Shown { key, label, value, weight: weight - error, leaves: false });
+    }
+
+    #[cold]
+    fn take_free_place(&mut self, key: K, label: L) -> usize {
+        let place = self.shown.len();
+        self.places.insert(key, place);
+        self.shown.push(Shown { key, label, value: V::default(), weight: 0, leaves: false });
+        place
     }
 
     fn decay(&mut self) {

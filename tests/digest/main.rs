@@ -8,6 +8,7 @@
 )]
 
 mod canary;
+mod forms;
 mod grammar;
 mod oracle;
 mod properties;

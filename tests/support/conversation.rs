@@ -7,7 +7,7 @@
 use std::{fmt::Write as _, io::Write as _};
 
 use dbwire_exporter::{
-    config::PortSet,
+    config::{Counting, PortSet},
     limits::{self, Limit},
     packet::{Endpoint, Segment, TcpFlags, Timestamp},
     pipeline::{Options, Pipeline},
@@ -196,6 +196,7 @@ pub fn pipeline() -> Pipeline {
         class: SampleClass::ALL,
         max_flows: 1024,
         seed: 1,
+        counting: Counting::default(),
     })
 }
 

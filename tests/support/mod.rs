@@ -9,6 +9,7 @@
 pub mod children;
 pub mod clients;
 pub mod corpus;
+pub mod dialogue;
 pub mod exporter;
 pub mod exposition;
 pub mod mariadb;

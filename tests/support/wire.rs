@@ -5,7 +5,7 @@
 use std::io::Write as _;
 
 use dbwire_exporter::{
-    config::PortSet,
+    config::{Counting, PortSet},
     packet::{Endpoint, Segment, TcpFlags, Timestamp},
     pipeline::{Options, Pipeline},
     sample::class::SampleClass,
@@ -65,6 +65,7 @@ impl Wire {
             class: SampleClass::ALL,
             max_flows,
             seed: 1,
+            counting: Counting::default(),
         };
         Self { pipeline: Pipeline::new(options), now: 1_000_000_000_000 }
     }

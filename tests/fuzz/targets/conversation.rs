@@ -1,13 +1,14 @@
 //! One connection's two streams, with gaps; and whole connections.
 
 use dbwire_exporter::{
-    config::PortSet,
+    config::{Counting, PortSet},
     digest::{Statement, statement_kind},
     limits::{self, Bounds, Limit},
     mysql::{
         command,
         compress::Codecs,
-        event::{Event, Observer, StatementRef},
+        event::{Context, Event, Observer, StatementRef},
+        schema::SchemaId,
         session::{Session, Shared},
         tls::Tls,
     },
@@ -31,8 +32,12 @@ struct Ledger {
 }
 
 impl Observer for Ledger {
-    fn statement(&mut self, sql: &[u8], complete: bool) -> StatementRef {
-        StatementRef { kind: statement_kind(sql, complete) }
+    fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
+        StatementRef { schema: context.schema, ..StatementRef::unseen(statement_kind(sql, context.complete)) }
+    }
+
+    fn schema(&mut self, name: &[u8]) -> SchemaId {
+        if name.is_empty() { SchemaId::NONE } else { SchemaId::OTHER }
     }
 
     fn event(&mut self, event: &Event) {
@@ -112,6 +117,7 @@ pub fn pipeline(data: &[u8]) {
         class: SampleClass::ALL,
         max_flows: 4,
         seed: 1,
+        counting: Counting::default(),
     });
     let mut input = Input(data);
     let mut at = 1_000_000_000;

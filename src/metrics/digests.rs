@@ -1,0 +1,109 @@
+//! Counters of digests, as metric families.
+//!
+//! `other` holds every statement that has no row of its own, so that each family's sum is the total. Rows are counted
+//! for the digests that have any: most statements either return rows or change them, and the zeros of the other half
+//! would be a fifth of the digests' series.
+
+use prometheus::proto::MetricFamily;
+
+use super::{
+    family::Family,
+    mysql::{Scale, seconds},
+    names::{self, Metric},
+};
+use crate::stats::{
+    Stats,
+    digests::{DigestStats, Shown},
+};
+
+/// What stands for the digests, and their schemas, that are not shown.
+const OTHER: &str = "other";
+
+/// All families of digests, in a fixed order.
+pub(super) fn families(stats: &Stats, scale: Scale) -> Vec<MetricFamily> {
+    let counter =
+        |metric, always, value: fn(&DigestStats) -> f64| family(metric, stats, scale, always, value);
+    let mut families = vec![
+        counter(&names::MYSQL_DIGEST_QUERIES, true, |stats| stats.queries as f64),
+        counter(&names::MYSQL_DIGEST_SECONDS, true, |stats| seconds(stats.nanos)),
+        counter(&names::MYSQL_DIGEST_ERRORS, true, |stats| stats.errors as f64),
+        counter(&names::MYSQL_DIGEST_ROWS_RETURNED, false, |stats| stats.rows_returned as f64),
+        counter(&names::MYSQL_DIGEST_ROWS_AFFECTED, false, |stats| stats.rows_affected as f64),
+    ];
+    families.extend(info(&stats.digests));
+    families
+}
+
+/// One counter; the digests for which it is 0 are left out unless it is `always` shown.
+fn family(
+    metric: &'static Metric,
+    stats: &Stats,
+    scale: Scale,
+    always: bool,
+    value: fn(&DigestStats) -> f64,
+) -> MetricFamily {
+    let mut family = Family::new(metric);
+    for shown in &stats.digests {
+        let value = value(&shown.stats);
+        if always || value > 0.0 {
+            family.push(&[&shown.id.to_string(), &shown.schema], value * scale.0);
+        }
+    }
+    family.push(&[OTHER, OTHER], value(&stats.other_digests) * scale.0);
+    family.build()
+}
+
+/// Texts by digest; a digest of several schemas has one.
+fn info(shown: &[Shown]) -> Option<MetricFamily> {
+    let mut family = Family::new(&names::MYSQL_DIGEST_INFO);
+    for same in shown.chunk_by(|one, next| one.id == next.id) {
+        if let Some(text) = same.iter().find_map(|shown| shown.text.as_deref()) {
+            family.push(&[&same[0].id.to_string(), text], 1.0);
+        }
+    }
+    (!family.is_empty()).then(|| family.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{digest::DigestId, metrics::text};
+
+    fn page(families: Vec<MetricFamily>) -> Vec<String> {
+        let mut page = Vec::new();
+        text::encode(families, &mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        page.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_digest_has_its_counters_by_schema_and_one_text() {
+        let shown = |schema: &str, queries, text: Option<&str>| Shown {
+            id: DigestId::of(b"abc"),
+            schema: schema.into(),
+            text: text.map(Into::into),
+            stats: DigestStats { queries, nanos: 500_000_000, errors: 0, rows_returned: 0, rows_affected: 7 },
+        };
+        let mut stats = Stats::default();
+        stats.digests = vec![shown("", 1, None), shown("shop", 2, Some("select \"?\""))];
+        stats.other_digests.queries = 3;
+        let mut expected = [
+            r#"dbwire_mysql_digest_queries_total{digest="D6963F7D28E17F72",schema=""} 2"#,
+            r#"dbwire_mysql_digest_queries_total{digest="D6963F7D28E17F72",schema="shop"} 4"#,
+            r#"dbwire_mysql_digest_queries_total{digest="other",schema="other"} 6"#,
+            r#"dbwire_mysql_digest_seconds_total{digest="D6963F7D28E17F72",schema=""} 1"#,
+            r#"dbwire_mysql_digest_seconds_total{digest="D6963F7D28E17F72",schema="shop"} 1"#,
+            r#"dbwire_mysql_digest_seconds_total{digest="other",schema="other"} 0"#,
+            r#"dbwire_mysql_digest_errors_total{digest="D6963F7D28E17F72",schema=""} 0"#,
+            r#"dbwire_mysql_digest_errors_total{digest="D6963F7D28E17F72",schema="shop"} 0"#,
+            r#"dbwire_mysql_digest_errors_total{digest="other",schema="other"} 0"#,
+            r#"dbwire_mysql_digest_rows_returned_total{digest="other",schema="other"} 0"#,
+            r#"dbwire_mysql_digest_rows_affected_total{digest="D6963F7D28E17F72",schema=""} 14"#,
+            r#"dbwire_mysql_digest_rows_affected_total{digest="D6963F7D28E17F72",schema="shop"} 14"#,
+            r#"dbwire_mysql_digest_rows_affected_total{digest="other",schema="other"} 0"#,
+            r#"dbwire_mysql_digest_info{digest="D6963F7D28E17F72",digest_text="select \"?\""} 1"#,
+        ];
+        expected.sort_unstable();
+        assert_eq!(page(families(&stats, Scale(2.0))), expected);
+    }
+}

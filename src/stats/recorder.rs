@@ -1,0 +1,91 @@
+//! Takes the decoder's events, counts them, and knows the statements they are about.
+
+use super::{Stats, digests::Digests, profile::Profile};
+use crate::{
+    config::Counting,
+    limits::Limit,
+    mysql::{
+        event::{Context, Event, Observer, StatementRef},
+        schema::SchemaId,
+    },
+    packet::Timestamp,
+};
+
+/// [`Stats`], and what it takes to keep them that no page shows.
+#[derive(Debug)]
+pub struct Recorder {
+    /// The counters; those of digests as of the last [`Self::publish`].
+    pub stats: Stats,
+    digests: Digests,
+    /// Only for a report.
+    profile: Option<Profile>,
+}
+
+impl Recorder {
+    /// Nothing counted yet.
+    pub fn new(counting: &Counting) -> Self {
+        let digests = Digests::new(counting.max_digests, counting.digest_text);
+        Self { stats: Stats::new(counting), digests, profile: counting.profile.then(Profile::default) }
+    }
+
+    /// Packet time has reached `now`.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.digests.tick(now);
+    }
+
+    /// What a report is made of, if [`Counting::profile`] asked for it.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
+    }
+
+    fn add_to_profile(&mut self, event: &Event) {
+        let Some(profile) = &mut self.profile else { return };
+        match event {
+            Event::Statement(statement) => {
+                profile.sent(*statement, || self.digests.text(statement.digest?));
+            }
+            Event::Reply(reply) => {
+                if let Some(statement) = reply.statement {
+                    profile.answered(statement, reply);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings [`Self::stats`] up to date.
+    pub fn publish(&mut self) -> &mut Stats {
+        self.stats.digests = self.digests.shown();
+        self.stats.other_digests = self.digests.other();
+        &mut self.stats
+    }
+}
+
+impl Observer for Recorder {
+    #[inline]
+    fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
+        self.digests.identify(sql, context)
+    }
+
+    fn schema(&mut self, name: &[u8]) -> SchemaId {
+        self.digests.schema(name).unwrap_or_else(|_| {
+            self.stats.limit_hits[Limit::Schemas as usize] += 1;
+            SchemaId::OTHER
+        })
+    }
+
+    #[inline]
+    fn event(&mut self, event: &Event) {
+        self.stats.event(event);
+        self.add_to_profile(event);
+        match event {
+            Event::Statement(statement) => self.digests.sent(*statement),
+            Event::Reply(reply) => {
+                if let Some(statement) = reply.statement {
+                    self.digests.answered(statement, reply);
+                }
+            }
+            _ => {}
+        }
+    }
+}
