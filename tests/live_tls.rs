@@ -13,7 +13,8 @@ use dbwire_exporter::{
     limits::Bounds,
     mysql::{
         compress::Codecs,
-        event::{Event, Observer, StatementRef},
+        event::{Context, Event, Observer, StatementRef},
+        schema::SchemaId,
         session::{Session, Shared},
     },
     packet::{Timestamp, segment},
@@ -157,8 +158,12 @@ struct Log {
 }
 
 impl Observer for Log {
-    fn statement(&mut self, sql: &[u8], complete: bool) -> StatementRef {
-        StatementRef { kind: statement_kind(sql, complete) }
+    fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
+        StatementRef::unseen(statement_kind(sql, context.complete))
+    }
+
+    fn schema(&mut self, _: &[u8]) -> SchemaId {
+        SchemaId::UNKNOWN
     }
 
     fn event(&mut self, event: &Event) {
