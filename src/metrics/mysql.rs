@@ -2,7 +2,7 @@
 //!
 //! Counters are estimates: what was seen, times the multiplier; `_observed_` ones are what was seen. Closed label
 //! sets are complete from the first page on. Histograms are the exception: a kind of statement gets its two once one
-//! was seen, and only a few kinds have their own (see [`super::latencies`]).
+//! was seen, and only a few kinds have their own (see `latencies`).
 
 use prometheus::proto::MetricFamily;
 

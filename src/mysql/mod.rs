@@ -1,6 +1,7 @@
 //! A connection's bytes, in order → [`event::Event`]s.
 //!
-//! [`session`] is the state machine of one connection. It is fed by direction and holds bounded state; the other
+//! [`session`] is the state machine of one connection: it frames the bytes, through TLS or compression where there is
+//! one, and `dialogue` follows what is said. It is fed by direction and holds bounded state; the other
 //! modules are the protocol's parts, each a pure function or a small machine of its own:
 //! [`packet`] frames messages, [`handshake`] reads greeting and login, [`command`] requests, [`response`] replies,
 //! [`compress`] takes packets out of compressed blocks, [`tls`] tells what can be told of a connection inside TLS.
@@ -18,6 +19,7 @@ pub mod bytes;
 pub mod capabilities;
 pub mod command;
 pub mod compress;
+mod dialogue;
 pub mod event;
 pub mod handshake;
 pub mod packet;

@@ -1,0 +1,431 @@
+//! The conversation on a connection: whole messages of both directions → events.
+//!
+//! [`super::session`] frames the bytes and feeds [`Dialogue::message`]; this knows what each message means where it stands,
+//! which commands wait for a response, and when the place in a direction is lost or found again.
+
+use super::{
+    capabilities::Capabilities,
+    command::{self, Command},
+    event::{Context, Event, Login, Observer, Reply, ServerError, StatementRef},
+    handshake::{Greeting, LoginRequest},
+    packet::Message,
+    pending::{Pending, Queue},
+    prepared::PreparedStatements,
+    response::{Response, Step, parse_error, parse_ok},
+    schema::{self, SchemaId},
+};
+use crate::{
+    digest::{Escapes, Statement, used_schema},
+    limits::Bounds,
+    packet::Timestamp,
+    stream::{Direction, flows::Start},
+};
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The server's first packet is to come.
+    Greeting,
+    /// The client's answer to it is.
+    Login(Greeting),
+    /// They exchange proofs until the server says OK or ERR.
+    Authentication,
+    /// Requests and responses.
+    Command,
+    /// Inside TLS.
+    Tls,
+    /// Not MySQL, or over.
+    Ignored,
+}
+
+/// What is known of the conversation, apart from the framing of its bytes.
+#[derive(Debug)]
+pub(super) struct Dialogue {
+    pub(super) phase: Phase,
+    /// In force; `None` if the login was not seen.
+    pub(super) capabilities: Option<Capabilities>,
+    pub(super) client_lost: bool,
+    pub(super) server_lost: bool,
+    /// The server's next byte begins a message, whatever its framer was in the middle of.
+    pub(super) server_restarts: bool,
+    pub(super) pending: Queue,
+    /// The response to the first of `pending`.
+    response: Response,
+    first_response_at: Timestamp,
+    pub(super) prepared: PreparedStatements,
+    pub(super) quit: bool,
+    /// The default schema.
+    schema: SchemaId,
+    /// The one that the login asks for: not interned before the server has let the client in.
+    asked_schema: Option<Box<[u8]>>,
+    /// What a backslash means, as the last status flags told.
+    escapes: Escapes,
+}
+
+impl Dialogue {
+    /// Of a connection seen from `start` on.
+    pub(super) fn new(start: Start) -> Self {
+        let lost = start == Start::MidStream;
+        Self {
+            phase: if lost { Phase::Command } else { Phase::Greeting },
+            capabilities: None,
+            client_lost: lost,
+            server_lost: lost,
+            server_restarts: false,
+            pending: Queue::default(),
+            response: Response::new(Command::Ping),
+            first_response_at: Timestamp(0),
+            prepared: PreparedStatements::default(),
+            quit: false,
+            schema: SchemaId::UNKNOWN,
+            asked_schema: None,
+            escapes: Escapes::Unknown,
+        }
+    }
+
+    /// Whether the bytes are of no use to it.
+    #[inline]
+    pub(super) fn is_opaque(&self) -> bool {
+        matches!(self.phase, Phase::Tls | Phase::Ignored)
+    }
+
+    /// Whether a connection that seemed to be under way begins here after all: its SYN was lost, or is late.
+    pub(super) fn begins(&mut self, bytes: &[u8]) -> bool {
+        let begins = self.phase == Phase::Command
+            && self.client_lost
+            && self.capabilities.is_none()
+            && Greeting::stands_alone(bytes);
+        if begins {
+            self.phase = Phase::Greeting;
+            self.client_lost = false;
+            self.server_lost = false;
+            self.server_restarts = true;
+        }
+        begins
+    }
+
+    pub(super) fn is_lost(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::ToServer => self.client_lost,
+            Direction::ToClient => self.server_lost,
+        }
+    }
+
+    #[inline]
+    pub(super) fn message(
+        &mut self,
+        direction: Direction,
+        message: &Message<'_>,
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
+        match (self.phase, direction) {
+            (Phase::Command, Direction::ToServer) => self.request(message, bounds, observer),
+            (Phase::Command, Direction::ToClient) => self.reply(message, bounds, observer),
+            (Phase::Greeting, Direction::ToClient) => self.greeting(message, observer),
+            (Phase::Login(greeting), Direction::ToServer) => self.login(message, &greeting, observer),
+            (Phase::Login(_) | Phase::Authentication, Direction::ToClient) => {
+                self.authentication(message, observer);
+            }
+            // Proofs; and what comes before the greeting is no packet.
+            (Phase::Authentication | Phase::Greeting, Direction::ToServer) => {}
+            (Phase::Tls | Phase::Ignored, _) => {}
+        }
+    }
+
+    fn greeting(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
+        if let Some(greeting) = Greeting::parse(message.head) {
+            self.phase = Phase::Login(greeting);
+        } else if let Some(error) = parse_error(message.head).filter(|error| error.code >= FIRST_ERROR) {
+            // Too many connections, host blocked: in place of the greeting.
+            self.refuse(error, observer);
+        } else {
+            self.phase = Phase::Ignored;
+        }
+    }
+
+    fn login(&mut self, message: &Message<'_>, greeting: &Greeting, observer: &mut impl Observer) {
+        let Some(request) = LoginRequest::parse(message.head, greeting) else {
+            self.phase = Phase::Ignored;
+            return;
+        };
+        if request.tls {
+            self.phase = Phase::Tls;
+            observer.event(&Event::Login(Login::Tls));
+        } else {
+            self.capabilities = Some(request.capabilities & greeting.capabilities);
+            self.asked_schema = request.schema.map(Box::from);
+            self.phase = Phase::Authentication;
+        }
+    }
+
+    fn authentication(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
+        match message.head.first() {
+            Some(0x00) => {
+                observer.event(&Event::Login(Login::Ok));
+                self.schema = self.asked_schema.take().map_or(SchemaId::NONE, |name| observer.schema(&name));
+                if let Some((_, status)) = parse_ok(message.head) {
+                    self.escapes = escapes(status);
+                }
+                self.phase = Phase::Command;
+            }
+            Some(0xff) => match parse_error(message.head) {
+                Some(error) => self.refuse(error, observer),
+                None => self.phase = Phase::Ignored,
+            },
+            // A request to switch the method, or more of the exchange.
+            _ => {}
+        }
+    }
+
+    /// The server has refused the connection, and closes it.
+    fn refuse(&mut self, error: ServerError, observer: &mut impl Observer) {
+        let denied = DENIED.contains(&error.code);
+        observer.event(&Event::Login(if denied { Login::Denied } else { Login::Error }));
+        observer.event(&Event::Error(error));
+        self.phase = Phase::Ignored;
+    }
+
+    fn request(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
+        let first = self.pending.front();
+        if first.is_some() && self.response.takes_file() {
+            if message.length == 0 {
+                self.response.file_sent();
+            }
+            return;
+        }
+        let goes_on = match first.map(|first| first.command.reply()) {
+            Some(command::Reply::Authentication) => message.sequence != 0,
+            // Acknowledgments of semi-synchronous replication; a client may leave, but ask for nothing else.
+            Some(command::Reply::Endless) => message.length != 1,
+            _ => false,
+        };
+        if goes_on {
+            return;
+        }
+        let code = message.head.first().filter(|_| message.sequence == 0);
+        let Some(command) = code.and_then(|code| Command::from_code(*code)) else {
+            self.lose(Direction::ToServer, observer);
+            return;
+        };
+        if self.server_lost && self.pending.is_empty() {
+            // Nothing else can be answered: the server's next byte begins the response to this.
+            self.server_lost = false;
+            self.server_restarts = true;
+        }
+        observer.event(&Event::Command(command));
+        let statement = self.statement(command, message, bounds, observer);
+        let schema = self.asks_for_schema(command, statement, message, observer);
+        if let Some(statement) = statement.filter(|_| command.runs_statement()) {
+            observer.event(&Event::Statement(statement));
+        }
+        if command == Command::Quit {
+            self.quit = true;
+        }
+        match command.reply() {
+            command::Reply::None => {}
+            command::Reply::Handover => self.phase = Phase::Ignored,
+            _ => {
+                let sequence = message.last_sequence.wrapping_add(1);
+                let pending = Pending { command, statement, requested_at: message.at, sequence, schema };
+                self.expect(pending, bounds, observer);
+            }
+        }
+    }
+
+    /// The statement a request names, and what it does to the prepared ones.
+    fn statement(
+        &mut self,
+        command: Command,
+        message: &Message<'_>,
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) -> Option<StatementRef> {
+        match command {
+            Command::Query => {
+                let text = command::query_text(message.head, self.capabilities).unwrap_or_default();
+                Some(observer.statement(text, self.context(message)))
+            }
+            Command::StmtPrepare => {
+                let text = message.head.get(1..).unwrap_or_default();
+                let statement = observer.statement(text, self.context(message));
+                self.prepared.requested(statement);
+                Some(statement)
+            }
+            Command::StmtExecute | Command::StmtBulkExecute | Command::StmtFetch => {
+                let known = command::statement_id(message.head).and_then(|id| self.prepared.get(id));
+                Some(known.unwrap_or(StatementRef::unseen(Statement::Unknown)))
+            }
+            Command::StmtClose => {
+                if let Some(id) = command::statement_id(message.head) {
+                    self.prepared.remove(id, bounds);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// What is known of a text besides itself. While responses are awaited, one of them may change what a backslash
+    /// means, or the schema.
+    fn context(&self, message: &Message<'_>) -> Context {
+        let settled = self.pending.is_empty();
+        Context {
+            complete: message.is_whole(),
+            escapes: if settled { self.escapes } else { Escapes::Unknown },
+            schema: self.pending.schema().unwrap_or(self.schema),
+        }
+    }
+
+    /// The default schema that there will be if the server says OK; `None` if the command changes none.
+    fn asks_for_schema(
+        &self,
+        command: Command,
+        statement: Option<StatementRef>,
+        message: &Message<'_>,
+        observer: &mut impl Observer,
+    ) -> Option<SchemaId> {
+        let name = match (command, statement) {
+            (Command::InitDb, _) => message.head.get(1..),
+            (Command::ChangeUser, _) => schema::of_change_user(message.head, self.capabilities),
+            (Command::Query, Some(StatementRef { kind: Statement::Use, .. })) => {
+                let text = command::query_text(message.head, self.capabilities).unwrap_or_default();
+                used_schema(text, message.is_whole())
+            }
+            _ => return None,
+        };
+        Some(name.map_or(SchemaId::UNKNOWN, |name| observer.schema(name)))
+    }
+
+    /// The response has told `status` with `message`, its last one so far.
+    fn told(
+        &mut self,
+        status: u16,
+        message: &Message<'_>,
+        schema: Option<SchemaId>,
+        observer: &mut impl Observer,
+    ) {
+        self.escapes = escapes(status);
+        if let Some(schema) = schema {
+            self.schema = schema;
+        }
+        if let Some(name) = schema::tracked(message.head, self.capabilities) {
+            self.schema = observer.schema(name);
+        }
+    }
+
+    fn expect(&mut self, pending: Pending, bounds: &Bounds, observer: &mut impl Observer) {
+        if self.pending.is_empty() {
+            self.response = Response::new(pending.command);
+        }
+        if !self.pending.push(pending, bounds) {
+            self.lose(Direction::ToClient, observer);
+        }
+    }
+
+    fn reply(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
+        let Some(&first) = self.pending.front() else {
+            // A server that ends the connection says why, unasked.
+            if let Some(error) = parse_error(message.head).filter(|_| message.is_whole()) {
+                observer.event(&Event::Error(error));
+            }
+            return;
+        };
+        if !self.response.has_begun() {
+            if message.sequence != first.sequence {
+                // The last EOF of a prepare whose end could not be told, or bytes that are no response to this.
+                if message.head.first() != Some(&0xfe) || message.length != 5 {
+                    self.lose(Direction::ToClient, observer);
+                }
+                return;
+            }
+            self.first_response_at = message.first_at;
+        }
+        let step = self.response.message(message, self.capabilities);
+        if let Some(status) = self.response.status.take() {
+            self.told(status, message, first.schema, observer);
+        }
+        match step {
+            Step::More => {}
+            Step::Lost => self.lose(Direction::ToClient, observer),
+            Step::Done => self.answered(&first, None, message.at, bounds, observer),
+            Step::Failed(error) => self.answered(&first, Some(error), message.at, bounds, observer),
+        }
+    }
+
+    /// The response to the first pending command is complete.
+    fn answered(
+        &mut self,
+        first: &Pending,
+        error: Option<ServerError>,
+        at: Timestamp,
+        bounds: &Bounds,
+        observer: &mut impl Observer,
+    ) {
+        match (first.command, first.statement, self.response.prepared) {
+            (Command::StmtPrepare, Some(statement), Some(prepared)) => {
+                self.prepared.insert(prepared.id, statement, bounds);
+            }
+            (Command::ResetConnection | Command::ChangeUser, ..) if error.is_none() => {
+                self.prepared.clear(bounds)
+            }
+            _ => {}
+        }
+        observer.event(&Event::Reply(Reply {
+            command: first.command,
+            statement: first.statement,
+            first_response: self.first_response_at.nanos_since(first.requested_at),
+            duration: at.nanos_since(first.requested_at),
+            rows_returned: self.response.rows,
+            rows_affected: self.response.affected,
+            error,
+        }));
+        self.pending.pop(bounds);
+        if let Some(next) = self.pending.front() {
+            self.response = Response::new(next.command);
+        }
+    }
+
+    /// The place in a direction is lost. What waits for a response cannot be matched to one any more.
+    pub(super) fn lose(&mut self, direction: Direction, observer: &mut impl Observer) {
+        observer.event(&Event::Desync);
+        self.forget_pending();
+        self.server_lost = true;
+        // Without both ends of the login nothing before the first request can be told apart.
+        if direction == Direction::ToServer || self.phase != Phase::Command {
+            self.client_lost = true;
+        }
+        self.phase = Phase::Command;
+    }
+
+    /// The client's next bytes begin a request.
+    pub(super) fn find(&mut self, observer: &mut impl Observer) {
+        observer.event(&Event::Resync);
+        self.client_lost = false;
+        self.server_lost = true;
+        self.forget_pending();
+    }
+
+    /// What the commands that wait do to the session will not be seen.
+    fn forget_pending(&mut self) {
+        self.pending.clear();
+        self.escapes = Escapes::Unknown;
+        self.schema = SchemaId::UNKNOWN;
+    }
+}
+
+/// `SERVER_STATUS_NO_BACKSLASH_ESCAPES`.
+const NO_BACKSLASH_ESCAPES: u16 = 0x0200;
+
+/// What a backslash means, by the status flags of an OK or EOF packet.
+fn escapes(status: u16) -> Escapes {
+    if status & NO_BACKSLASH_ESCAPES != 0 { Escapes::QuoteOnly } else { Escapes::Backslash }
+}
+
+/// Lowest number of an error that a server sends (ER_HASHCHK).
+const FIRST_ERROR: u16 = 1000;
+/// Errors that say that the server refused the user, not the connection:
+/// ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR,
+/// ER_MUST_CHANGE_PASSWORD_LOGIN, ER_ACCOUNT_HAS_BEEN_LOCKED, ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK,
+/// and MariaDB's ER_ACCOUNT_HAS_BEEN_LOCKED.
+const DENIED: [u16; 7] = [1044, 1045, 1698, 1862, 3118, 3955, 4151];
