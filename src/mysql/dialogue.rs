@@ -49,6 +49,12 @@ pub(super) struct Dialogue {
     /// The server's next byte begins a message, whatever its framer was in the middle of.
     pub(super) server_restarts: bool,
     pub(super) pending: Queue,
+    /// Whether a request was ever sent before the one before it was answered.
+    pipelines: bool,
+    /// Whether the server was heard since the client's place was lost: it has then answered what was lost.
+    heard: bool,
+    /// When either side was last seen while the server was lost; the end of time before that.
+    last_unpaired: Timestamp,
     /// The response to the first of `pending`.
     response: Response,
     first_response_at: Timestamp,
@@ -73,6 +79,9 @@ impl Dialogue {
             server_lost: lost,
             server_restarts: false,
             pending: Queue::default(),
+            pipelines: false,
+            heard: lost,
+            last_unpaired: Timestamp(u64::MAX),
             response: Response::new(Command::Ping),
             first_response_at: Timestamp(0),
             prepared: PreparedStatements::default(),
@@ -208,7 +217,7 @@ impl Dialogue {
             self.lose(Direction::ToServer, observer);
             return;
         };
-        if self.server_lost && self.pending.is_empty() {
+        if self.server_lost && self.is_alone(message.at) {
             // Nothing else can be answered: the server's next byte begins the response to this.
             self.server_lost = false;
             self.server_restarts = true;
@@ -225,6 +234,7 @@ impl Dialogue {
         match command.reply() {
             command::Reply::None => {}
             command::Reply::Handover => self.phase = Phase::Ignored,
+            _ if self.server_lost => {}
             _ => {
                 let sequence = message.last_sequence.wrapping_add(1);
                 let pending = Pending { command, statement, requested_at: message.at, sequence, schema };
@@ -317,6 +327,8 @@ impl Dialogue {
     fn expect(&mut self, pending: Pending, bounds: &Bounds, observer: &mut impl Observer) {
         if self.pending.is_empty() {
             self.response = Response::new(pending.command);
+        } else {
+            self.pipelines = true;
         }
         if !self.pending.push(pending, bounds) {
             self.lose(Direction::ToClient, observer);
@@ -391,11 +403,30 @@ impl Dialogue {
         observer.event(&Event::Desync);
         self.forget_pending();
         self.server_lost = true;
+        self.heard = direction == Direction::ToClient;
+        self.last_unpaired = Timestamp(u64::MAX);
         // Without both ends of the login nothing before the first request can be told apart.
         if direction == Direction::ToServer || self.phase != Phase::Command {
             self.client_lost = true;
         }
         self.phase = Phase::Command;
+    }
+
+    /// The server, which is lost, has sent something at `at`.
+    pub(super) fn overhear(&mut self, at: Timestamp) {
+        self.heard = true;
+        self.last_unpaired = at;
+    }
+
+    /// Whether a request found at `at`, with the server lost, is the only one that awaits a response: the server has
+    /// answered what was lost of a client that awaits each answer, or nobody has said anything for long.
+    fn is_alone(&mut self, at: Timestamp) -> bool {
+        if at.nanos_since(self.last_unpaired) > QUIET {
+            self.pipelines = false;
+            return true;
+        }
+        self.last_unpaired = at;
+        self.heard && !self.pipelines
     }
 
     /// The client's next bytes begin a request.
@@ -413,6 +444,9 @@ impl Dialogue {
         self.schema = SchemaId::UNKNOWN;
     }
 }
+
+/// Nanoseconds of silence after which no response to a lost request is taken to be on its way.
+const QUIET: u64 = 10_000_000_000;
 
 /// `SERVER_STATUS_NO_BACKSLASH_ESCAPES`.
 const NO_BACKSLASH_ESCAPES: u16 = 0x0200;

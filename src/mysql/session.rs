@@ -5,8 +5,10 @@
 //! # Losing and finding the place
 //!
 //! Each direction may be *lost*: where its packets begin is unknown. A client's stream is found again at bytes
-//! that can only be the start of a request ([`resync::begins_request`]); a server's at the first response to a request
-//! that was sent while nothing else was waiting. Until then its bytes are passed over, and no reply is counted.
+//! that can only be the start of a request ([`resync::begins_request`]); a server's at the response to a request that
+//! is alone: its client awaits each answer and the server has been heard since, or nothing was sent for long. A client
+//! that pipelines may have other answers on their way. Until then the server's bytes are passed over, and no reply is
+//! counted.
 
 use super::{
     capabilities::Capabilities,
@@ -319,6 +321,7 @@ impl Session {
         observer: &mut impl Observer,
     ) {
         if self.dialogue.server_lost && !self.dialogue.begins(bytes) {
+            self.dialogue.overhear(at);
             return;
         }
         if std::mem::take(&mut self.dialogue.server_restarts) {
