@@ -162,6 +162,30 @@ fn missing_bytes_of_a_request_drop_what_waits_and_the_request() {
 }
 
 #[test]
+fn a_request_found_before_what_was_lost_is_answered_is_given_no_reply() {
+    let mut talk = logged_in(0);
+    // A request is lost, and the next one was sent without waiting: the reply that comes first is not its own.
+    talk.client(&packet(0, PING)).server(&packet(1, OK)).gap(ToServer, 13).client(&packet(0, SELECT));
+    talk.tells(&["ping", "reply ping 1..1", "desync", "resync", "query", "<select>"]);
+    talk.server(&packet(1, b"\x00\x03\x00\x02\x00\x00\x00")).server(&result(1)).tells(&[]);
+    // The server was heard, and the client has never been seen to pipeline.
+    talk.client(&packet(0, SELECT)).server(&result(1));
+    talk.tells(&["query", "<select>", "reply query <select> 1..1 rows=1"]);
+}
+
+#[test]
+fn a_client_that_pipelines_is_given_no_reply_behind_a_loss_until_all_was_silent() {
+    let mut talk = logged_in(0);
+    talk.client(&packet(0, PING))
+        .client(&packet(0, SELECT))
+        .gap(ToClient, 5)
+        .tells(&["ping", "query", "<select>", "desync"]);
+    talk.server(&result(1)).client(&packet(0, PING)).server(&packet(1, OK)).tells(&["ping"]);
+    talk.now += 10_000_000_001;
+    talk.client(&packet(0, PING)).server(&packet(1, OK)).tells(&["ping", "reply ping 1..1"]);
+}
+
+#[test]
 fn a_request_with_a_hole_in_its_text_is_still_one_request() {
     let mut talk = logged_in(0);
     let request = packet(0, b"\x03insert into t values (1),(2),(3)");
