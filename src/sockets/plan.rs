@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The counters are read just before the dump, so ESTABLISHED is off by as much as CLOSE_WAIT changed in between:
-//! by less than sockets change during a full dump, which takes ten times as long.
+//! little at rest, but by tens of sockets where many are accepted or closed and the collector is held up between the two.
 //!
 //! [`Planner`] trusts an identity only after a full dump has borne it out, between two estimates so that
 //! connections that come and go meanwhile are allowed for, and has that done again now and then. Where none is
