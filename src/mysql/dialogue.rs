@@ -120,6 +120,13 @@ impl Dialogue {
         }
     }
 
+    /// Passes over what the server sends, from a packet's first byte on, as far as it only counts.
+    #[inline]
+    pub(super) fn skim<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let answers = self.phase == Phase::Command && !self.pending.is_empty();
+        if answers { self.response.skim(bytes) } else { bytes }
+    }
+
     #[inline]
     pub(super) fn message(
         &mut self,
@@ -319,7 +326,7 @@ impl Dialogue {
         if let Some(schema) = schema {
             self.schema = schema;
         }
-        if let Some(name) = schema::tracked(message.head, self.capabilities) {
+        if let Some(name) = schema::tracked(message.head, status, self.capabilities) {
             self.schema = observer.schema(name);
         }
     }

@@ -327,7 +327,11 @@ impl Session {
         if std::mem::take(&mut self.dialogue.server_restarts) {
             self.server.reset(bounds);
         }
-        while let Some(message) = self.server.next(&mut bytes, at, bounds) {
+        loop {
+            if self.server.is_at_boundary() {
+                bytes = self.dialogue.skim(bytes);
+            }
+            let Some(message) = self.server.next(&mut bytes, at, bounds) else { break };
             let login = self.dialogue.phase == Phase::Authentication;
             self.dialogue.message(Direction::ToClient, &message, bounds, observer);
             if login && self.dialogue.phase == Phase::Command {

@@ -45,6 +45,15 @@ pub struct Endpoint {
     pub port: u16,
 }
 
+impl Endpoint {
+    /// The address in two words: for an IPv4 address the first is 0.
+    #[inline]
+    pub fn words(&self) -> [u64; 2] {
+        let address = u128::from_be_bytes(self.address);
+        [(address >> 64) as u64, address as u64]
+    }
+}
+
 /// The TCP flags the decoder looks at (RFC 9293 section 3.1), as they stand in the header's byte 13.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TcpFlags(pub u8);

@@ -58,9 +58,10 @@ impl Place {
     /// Of a duration in nanoseconds.
     #[inline]
     pub fn of(nanos: u64) -> Self {
-        // Seconds are 2^power × 1.fraction, so that a bucket is found by the bits of the number. The division rounds
-        // to the nearest, hence is exact wherever a power of two is meant.
-        let bits = (nanos as f64 / 1e9).to_bits();
+        // Seconds are 2^power × 1.fraction, so that a bucket is found by the bits of the number. The factor is 10^-9 to
+        // half of an f64's last place, so that where a power of two is meant the product is rounded to it.
+        let seconds = nanos.min(i64::MAX as u64) as i64 as f64 * 1e-9;
+        let bits = seconds.to_bits();
         let power = (bits >> FRACTION_BITS) as i32 - POWER_BIAS;
         let fraction = bits & ((1 << FRACTION_BITS) - 1);
         let step = GUESSES[(fraction >> (FRACTION_BITS - GUESS_BITS)) as usize];

@@ -22,17 +22,33 @@ pub struct Latency {
     pub exponential: Exponential,
 }
 
-impl Latency {
-    /// Counts a duration in nanoseconds.
+/// A duration and the buckets it belongs to, found once for all histograms that it is counted in.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    nanos: u64,
+    bucket: usize,
+    place: Place,
+}
+
+impl Scale {
+    /// Where a duration in nanoseconds is counted.
     #[inline]
-    pub fn observe(&mut self, nanos: u64, scale: &Scale) {
+    pub fn place(&self, nanos: u64) -> Placed {
         // Most durations are short, and the bounds few: faster than a binary search.
-        let index = scale.bounds.iter().take_while(|&&bound| bound < nanos).count();
-        if let Some(count) = self.buckets.get_mut(index) {
+        let bucket = self.bounds.iter().take_while(|&&bound| bound < nanos).count();
+        Placed { nanos, bucket, place: Place::of(nanos) }
+    }
+}
+
+impl Latency {
+    /// Counts a duration.
+    #[inline]
+    pub fn observe(&mut self, Placed { nanos, bucket, place }: Placed) {
+        if let Some(count) = self.buckets.get_mut(bucket) {
             *count += 1;
         }
         self.sum = self.sum.saturating_add(nanos);
-        self.exponential.observe(Place::of(nanos));
+        self.exponential.observe(place);
     }
 
     /// Adds the durations of another one, observed with the same scale.
@@ -89,7 +105,7 @@ mod tests {
         let scale = Scale { bounds: vec![100, 250, 1000], thresholds: vec![] };
         let mut latency = Latency::default();
         for nanos in [0, 100, 101, 1000, 1001, u64::MAX / 2] {
-            latency.observe(nanos, &scale);
+            latency.observe(scale.place(nanos));
         }
         assert_eq!(latency.cumulative(&scale).collect::<Vec<_>>(), [(100, 2), (250, 3), (1000, 4)]);
         assert_eq!(latency.count(), 6);
