@@ -48,10 +48,11 @@ pub struct Lost;
 /// end and not continued by another.
 #[inline]
 pub(super) fn whole(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let ([a, b, c, sequence], rest) = bytes.split_first_chunk::<4>()?;
-    let length = u32::from_le_bytes([*a, *b, *c, 0]);
+    let (header, rest) = bytes.split_first_chunk::<4>()?;
+    let header = u32::from_le_bytes(*header);
+    let length = header & CONTINUED;
     let (payload, rest) = rest.split_at_checked(length as usize).filter(|_| length != CONTINUED)?;
-    Some((*sequence, payload, rest))
+    Some(((header >> 24) as u8, payload, rest))
 }
 
 /// One direction's framing.

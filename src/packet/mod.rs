@@ -39,19 +39,10 @@ pub struct Frame<'a> {
 /// An address and port. IPv4 addresses are held v4-mapped (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// Network byte order.
-    pub address: [u8; 16],
+    /// As a number: what it takes to find a connection is comparing these.
+    pub address: u128,
     /// Host byte order.
     pub port: u16,
-}
-
-impl Endpoint {
-    /// The address in two words: for an IPv4 address the first is 0.
-    #[inline]
-    pub fn words(&self) -> [u64; 2] {
-        let address = u128::from_be_bytes(self.address);
-        [(address >> 64) as u64, address as u64]
-    }
 }
 
 /// The TCP flags the decoder looks at (RFC 9293 section 3.1), as they stand in the header's byte 13.

@@ -117,8 +117,7 @@ impl Stats {
         let nanos = |durations: &[Duration]| {
             durations.iter().map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)).collect()
         };
-        let scale =
-            Scale { bounds: nanos(&counting.latency_buckets), thresholds: nanos(&counting.slow_thresholds) };
+        let scale = Scale::new(nanos(&counting.latency_buckets), nanos(&counting.slow_thresholds));
         Self {
             scale,
             packets: 0,

@@ -54,7 +54,16 @@ impl<C> Default for Exponential<C> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(u16);
 
+/// How many places there are.
+pub const PLACES: usize = COUNTERS;
+
 impl Place {
+    /// Ascends with the durations; less than [`PLACES`].
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
     /// Of a duration in nanoseconds.
     #[inline]
     pub fn of(nanos: u64) -> Self {
@@ -117,7 +126,7 @@ impl Exponential {
     pub fn observe(&mut self, place: Place) {
         match &mut self.0 {
             Some(counters) => {
-                if let Some(count) = counters.get_mut(usize::from(place.0)) {
+                if let Some(count) = counters.get_mut(place.index()) {
                     *count += 1;
                 }
             }
