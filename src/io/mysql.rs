@@ -16,6 +16,7 @@ use super::{
 use crate::{
     config::{Decode, Mysql, Replay, ReportFormat},
     metrics::{self, build, mysql::Sampling},
+    packet::filter::Plan,
     pipeline::{Options, Pipeline},
     report,
     stats::capture::Snapshot,
@@ -92,8 +93,7 @@ fn replayed(config: &Replay) -> Result<Pipeline, ReplayError> {
 
 fn options(decode: &Decode, seed: u64) -> Options {
     Options {
-        ports: decode.ports.clone(),
-        class: decode.class,
+        plan: Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: None },
         max_flows: decode.max_flows,
         seed,
         counting: decode.counting.clone(),
