@@ -100,22 +100,17 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
 /// What cannot be read or captured is no reason not to start: the page tells, and the log says what to do.
 fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
     let advice = |collector| format!("cannot start the {collector} collector (see ulimit -n and -u)");
-    Ok(Collector {
-        process: Process::for_self(),
+    #[cfg(feature = "capture")]
+    let mysql =
+        config.mysql.as_ref().map(MysqlCollector::start).transpose().with_context(|| advice("MySQL"))?;
+    let sockets =
+        config.sockets.as_ref().map(sockets::start).transpose().with_context(|| advice("sockets"))?;
+    Ok(Collector::new(
+        Process::for_self(),
+        sockets,
         #[cfg(feature = "capture")]
-        mysql: config
-            .mysql
-            .as_ref()
-            .map(MysqlCollector::start)
-            .transpose()
-            .with_context(|| advice("MySQL"))?,
-        sockets: config
-            .sockets
-            .as_ref()
-            .map(sockets::start)
-            .transpose()
-            .with_context(|| advice("sockets"))?,
-    })
+        mysql,
+    ))
 }
 
 async fn serve(
@@ -131,7 +126,7 @@ async fn serve(
     for address in addresses {
         tracing::info!(%address, url = url(address, &routes), "serving");
     }
-    let app = server::App::new(routes, collector, config.max_requests);
+    let app = server::App::new(routes, collector, config.max_requests, None);
     let stop = async {
         let signal = stop.wait().await;
         tracing::info!(signal, "stopping");
