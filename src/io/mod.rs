@@ -7,6 +7,7 @@
 
 #[cfg(feature = "capture")]
 pub mod capture;
+pub mod check;
 pub mod clock;
 pub mod collect;
 pub mod core_dumps;

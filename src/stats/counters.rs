@@ -50,7 +50,7 @@ impl Closed {
 }
 
 /// What is counted for each kind of statement.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct StatementStats {
     /// Statements sent.
     pub count: u64,
@@ -125,7 +125,7 @@ impl Stats {
             bytes: 0,
             undecoded: [0; _],
             commands: [0; _],
-            statements: [StatementStats::default(); _],
+            statements: std::array::from_fn(|_| StatementStats::default()),
             logins: [0; _],
             closed: [0; _],
             flows: [0; _],

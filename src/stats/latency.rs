@@ -1,5 +1,6 @@
 //! Latency histograms.
 
+use super::exponential::{Exponential, Place};
 use crate::config::Counting;
 
 /// Upper bounds of the buckets, and what counts as slow, in nanoseconds: one of it serves all histograms.
@@ -12,11 +13,13 @@ pub struct Scale {
 }
 
 /// Counts of durations by bucket, and their sum.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Latency {
     /// Not cumulative; the last one in use holds what is above every bound.
     buckets: [u64; Counting::MAX_BUCKETS + 1],
     sum: u64,
+    /// The same durations in buckets whose bounds nobody has chosen.
+    pub exponential: Exponential,
 }
 
 impl Latency {
@@ -29,12 +32,14 @@ impl Latency {
             *count += 1;
         }
         self.sum = self.sum.saturating_add(nanos);
+        self.exponential.observe(Place::of(nanos));
     }
 
     /// Adds the durations of another one, observed with the same scale.
     pub fn add(&mut self, other: &Self) {
         self.buckets.iter_mut().zip(&other.buckets).for_each(|(count, more)| *count += more);
         self.sum = self.sum.saturating_add(other.sum);
+        self.exponential.add(&other.exponential);
     }
 
     /// How many durations were counted.
