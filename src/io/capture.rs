@@ -184,7 +184,6 @@ impl Source {
     fn open(&mut self, wait_if_it_fails: Duration) {
         match Live::open(&self.settings) {
             Ok(mut live) => {
-                self.state.link = Some(live.link());
                 self.drops = live.drops().unwrap_or_default();
                 self.retry = None;
                 self.live = Some(live);
@@ -204,6 +203,7 @@ impl Source {
             Some(Ok(())) if !self.state.up => {
                 tracing::info!(interface = self.settings.interface, "capturing");
                 self.state.up = true;
+                self.state.link = self.live.as_ref().map(Live::link);
                 self.state.error = None;
             }
             Some(Err(error @ NoSuchInterface { .. })) if self.state.up || self.state.error.is_none() => {
