@@ -47,6 +47,7 @@ pub mod stats;
 #[cfg(feature = "capture")]
 pub mod stream;
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod io;

@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("metrics", &["digest", "limits", "mysql", "sample", "sockets", "stats"]),
     ("report", &["stats"]),
     ("web", &["metrics"]),
+    ("check", &[]),
     ("cli", &["sample"]),
     ("config", &["cli", "sample"]),
 ];
