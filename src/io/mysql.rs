@@ -16,6 +16,7 @@ use super::{
 use crate::{
     config::{Decode, Mysql, PortSet, Replay, ReportFormat},
     metrics::{self, build, mysql::Sampling},
+    packet::filter::Plan,
     pipeline::{Options, Pipeline},
     report,
     stats::capture::Snapshot,
@@ -98,13 +99,12 @@ fn replayed(config: &Replay) -> Result<Pipeline, ReplayError> {
 }
 
 fn options(decode: &Decode, seed: u64) -> Options {
-    Options {
-        ports: decode.ports.clone(),
-        class: decode.class,
-        max_flows: decode.max_flows,
-        seed,
-        counting: decode.counting.clone(),
-    }
+    Options { plan: plan(decode), max_flows: decode.max_flows, seed, counting: decode.counting.clone() }
+}
+
+/// What to capture at the start.
+pub(super) fn plan(decode: &Decode) -> Plan {
+    Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: None }
 }
 
 fn sampling(decode: &Decode) -> Sampling {
