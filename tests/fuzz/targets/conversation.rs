@@ -15,7 +15,7 @@ use dbwire_exporter::{
     packet::{Endpoint, Segment, TcpFlags, Timestamp},
     pipeline::{Options, Pipeline},
     sample::class::SampleClass,
-    stream::{Direction, flows::Start},
+    stream::{Direction, Missing, flows::Start},
 };
 
 use super::input::{Input, direction};
@@ -84,7 +84,7 @@ pub fn session(data: &[u8]) {
         let (direction, at, step) = step(&mut input, &mut ledger.now);
         match step {
             Step::Bytes(bytes) => session.data(direction, at, bytes, shared, &mut ledger),
-            Step::Gap(length) => session.gap(direction, at, length, shared, &mut ledger),
+            Step::Gap(length) => session.gap(direction, at, length, Missing::Lost, shared, &mut ledger),
         }
         let _ = session.visibility();
     }
