@@ -12,8 +12,8 @@ mod wire;
 use allocator::Since;
 use dbwire_exporter::{
     config::{Counting, PortSet},
+    packet::filter::Plan,
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
 };
 use segments::{Sent, capture};
 use wire::{Connection, MSS, OK, Wire, packet, query, zlib_block};
@@ -47,8 +47,7 @@ fn sysbench_is_decoded_without_allocating() {
         for most in [1 << 20, MSS, 100, 7] {
             let sent = pieces(name, most);
             let mut pipeline = Pipeline::new(Options {
-                ports: PortSet::new(&[3306]).expect("a port"),
-                class: SampleClass::ALL,
+                plan: Plan::whole(PortSet::new(&[3306]).expect("a port")),
                 max_flows: 1024,
                 seed: 1,
                 counting: Counting::default(),

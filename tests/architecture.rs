@@ -25,8 +25,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pipeline", &["config", "digest", "limits", "mysql", "packet", "sample", "stats", "stream"]),
     ("sockets", &[]),
     ("metrics", &["digest", "limits", "mysql", "sample", "sockets", "stats"]),
+    ("status", &["digest", "limits", "metrics", "mysql", "sample", "sockets", "stats"]),
     ("report", &["stats"]),
-    ("web", &["metrics"]),
+    ("web", &["metrics", "status"]),
+    ("check", &[]),
     ("cli", &["sample"]),
     ("config", &["cli", "sample"]),
 ];

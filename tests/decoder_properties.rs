@@ -10,9 +10,8 @@ use std::{collections::BTreeMap, sync::OnceLock};
 use dbwire_exporter::{
     config::{Counting, PortSet},
     limits,
-    packet::TcpFlags,
+    packet::{TcpFlags, filter::Plan},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
     stats::Stats,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -52,8 +51,7 @@ type Counts = BTreeMap<String, u64>;
 
 fn pipeline() -> Pipeline {
     Pipeline::new(Options {
-        ports: PortSet::new(&[SERVER_PORT]).expect("a port"),
-        class: SampleClass::ALL,
+        plan: Plan::whole(PortSet::new(&[SERVER_PORT]).expect("a port")),
         max_flows: 1024,
         seed: 1,
         counting: Counting::default(),

@@ -6,9 +6,8 @@ use std::io::Write as _;
 
 use dbwire_exporter::{
     config::{Counting, PortSet},
-    packet::{Endpoint, Segment, TcpFlags, Timestamp},
+    packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
     stream::Direction::{self, ToClient, ToServer},
 };
 
@@ -61,8 +60,7 @@ pub struct Wire {
 impl Wire {
     pub fn new(max_flows: usize) -> Self {
         let options = Options {
-            ports: PortSet::new(&[3306]).expect("a port"),
-            class: SampleClass::ALL,
+            plan: Plan::whole(PortSet::new(&[3306]).expect("a port")),
             max_flows,
             seed: 1,
             counting: Counting::default(),

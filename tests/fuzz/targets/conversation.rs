@@ -12,9 +12,8 @@ use dbwire_exporter::{
         session::{Session, Shared},
         tls::Tls,
     },
-    packet::{Endpoint, Segment, TcpFlags, Timestamp},
+    packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
     stream::{Direction, Missing, flows::Start},
 };
 
@@ -113,8 +112,7 @@ pub fn tls(data: &[u8]) {
 /// Segments of a handful of connections with any flags, numbers and times, in a table that is too small for them.
 pub fn pipeline(data: &[u8]) {
     let mut pipeline = Pipeline::new(Options {
-        ports: PortSet::new(&[3306, 3307]).expect("ports"),
-        class: SampleClass::ALL,
+        plan: Plan::whole(PortSet::new(&[3306, 3307]).expect("ports")),
         max_flows: 4,
         seed: 1,
         counting: Counting::default(),
