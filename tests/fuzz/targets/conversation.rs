@@ -130,8 +130,8 @@ pub fn pipeline(data: &[u8]) {
         let early = i32::from((flags >> 6) as i8 - 1) * i32::from(flags >> 5 & 1);
         let length = usize::from(input.u8());
         let payload = input.bytes(length);
-        let client = Endpoint { address: [0; 16], port: [40000, 40001, 40002, 3307][connection % 4] };
-        let server = Endpoint { address: [connection as u8 / 4; 16], port: 3306 };
+        let client = Endpoint { address: 0, port: [40000, 40001, 40002, 3307][connection % 4] };
+        let server = Endpoint { address: connection as u128 / 4, port: 3306 };
         let [own, other] = match direction {
             Direction::ToServer => [0, 1],
             Direction::ToClient => [1, 0],
