@@ -9,7 +9,7 @@ use std::{
 use thiserror::Error;
 
 use crate::sockets::{
-    counters::{CounterError, Events, Gauges, parse_port_range},
+    counters::{CounterError, Events, Gauges, parse_port_range, parse_time_wait_limit},
     proc_net::{LineError, Table},
     row::{Family, Row},
 };
@@ -88,6 +88,11 @@ impl ProcNet {
     /// First and last of the ports that `connect()` hands out; `None` if that cannot be read.
     pub fn port_range(&mut self) -> Option<(u16, u16)> {
         parse_port_range(self.text(self.root.join("sys/net/ipv4/ip_local_port_range")).ok()?)
+    }
+
+    /// How many sockets may be in TIME_WAIT; `None` if that cannot be read.
+    pub fn time_wait_limit(&mut self) -> Option<u64> {
+        parse_time_wait_limit(self.text(self.root.join("sys/net/ipv4/tcp_max_tw_buckets")).ok()?)
     }
 
     /// A small file, in the buffer.

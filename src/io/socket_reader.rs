@@ -261,6 +261,7 @@ impl SocketReader {
             ports: self.ports.clone(),
             gauges,
             events: self.procfs.events().ok(),
+            time_wait_limit: self.procfs.time_wait_limit(),
         }
     }
 }

@@ -88,6 +88,8 @@ metrics! {
         "SYN and SYN|ACK segments sent again (TCPSynRetrans).";
     TCP_ORPHANS = Gauge "dbwire_tcp_orphans" []
         "TCP sockets of the host that no program holds any more.";
+    TCP_TIME_WAIT_LIMIT = Gauge "dbwire_tcp_time_wait_limit" []
+        "Sockets that may be in TIME_WAIT before the kernel destroys them at once (tcp_max_tw_buckets).";
     TCP_MEMORY = Gauge "dbwire_tcp_memory_bytes" []
         "Memory in the buffers of the host's TCP sockets.";
 

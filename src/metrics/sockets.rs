@@ -189,6 +189,11 @@ fn host(reports: &[Report]) -> Vec<MetricFamily> {
         event(&names::TCP_SYN_RETRANSMITS, |events| events.syn_retransmits),
         gauge(&names::TCP_ORPHANS, |gauges| gauges.orphans),
         gauge(&names::TCP_MEMORY, |gauges| gauges.memory_bytes),
+        family(&names::TCP_TIME_WAIT_LIMIT, reports, |report, add| {
+            if let Some(limit) = report.counts().and_then(|counts| counts.time_wait_limit) {
+                add(&[], limit as f64);
+            }
+        }),
         family(&names::TCP_UNLISTED_ENTRIES, reports, |report, add| {
             let Some(counts) = report.counts() else { return };
             let ports = counts.ports.as_ref();

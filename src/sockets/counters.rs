@@ -75,6 +75,12 @@ pub fn parse_port_range(text: &str) -> Option<(u16, u16)> {
     (low <= high && words.next().is_none()).then_some((low, high))
 }
 
+/// How many sockets may be in TIME_WAIT before the kernel destroys them at once: the text of
+/// `/proc/sys/net/ipv4/tcp_max_tw_buckets`.
+pub fn parse_time_wait_limit(text: &str) -> Option<u64> {
+    text.trim().parse().ok()
+}
+
 /// From a pair of lines: `Group: name name …` and `Group: value value …`.
 fn columns(text: &str, group: &'static str, item: &'static str) -> Result<u64, CounterError> {
     let value = || {

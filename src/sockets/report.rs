@@ -59,6 +59,8 @@ pub struct Counts {
     pub gauges: Option<Gauges>,
     /// The kernel's counters, where they could be read.
     pub events: Option<Events>,
+    /// How many sockets may be in TIME_WAIT, where that could be read.
+    pub time_wait_limit: Option<u64>,
 }
 
 /// What was counted by port. It may be older than the rest of a reading.

@@ -53,6 +53,7 @@ fn counts(now: Instant) -> Counts {
         ports: Some(Arc::new(PortReading::new(now, &watched, census))),
         gauges: Some(Gauges { current_established: 2, time_wait: 0, orphans: 5, memory_bytes: 4096 }),
         events: Some(Events { listen_overflows: 1, listen_drops: 2, timeouts: 3, syn_retransmits: 4 }),
+        time_wait_limit: Some(65536),
     }
 }
 
@@ -149,6 +150,7 @@ fn the_kernels_own_counters_stand_beside_the_sockets() {
             "dbwire_tcp_syn_retransmits_total 4",
             "dbwire_tcp_orphans 5",
             "dbwire_tcp_memory_bytes 4096",
+            "dbwire_tcp_time_wait_limit 65536",
         ],
     );
 }
