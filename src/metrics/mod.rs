@@ -17,6 +17,7 @@ mod latencies;
 #[cfg(feature = "capture")]
 pub mod mysql;
 pub mod names;
+pub mod sandbox;
 pub mod scrape;
 pub mod sockets;
 pub mod text;
