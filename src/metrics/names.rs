@@ -172,6 +172,20 @@ metrics! {
         "1, with what this binary was built from.";
 }
 
+/// The unit that `stem`, a metric's name without `_total`, ends in.
+pub(super) fn unit(stem: &str) -> Option<&str> {
+    let (_, last) = stem.rsplit_once('_')?;
+    ["seconds", "bytes", "ratio"].contains(&last).then_some(last)
+}
+
+/// Whether the counter or histogram called `stem` (without `_total`) was at zero when this program started; the
+/// kernel's own counters were not.
+pub(super) fn counts_since_start(stem: &str) -> bool {
+    const OF_THE_KERNEL: [&Metric; 4] =
+        [&TCP_LISTEN_OVERFLOWS, &TCP_LISTEN_DROPS, &TCP_TIMEOUTS, &TCP_SYN_RETRANSMITS];
+    !OF_THE_KERNEL.iter().any(|metric| metric.name.strip_suffix("_total") == Some(stem))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -237,6 +251,20 @@ mod tests {
             if metric.kind == Kind::Histogram {
                 assert!(stem.ends_with("_seconds"), "{} has no unit", metric.name);
             }
+        }
+    }
+
+    #[test]
+    fn the_unit_of_a_name_is_its_last_word_if_it_is_one() {
+        let cases = [
+            ("process_cpu_seconds", Some("seconds")),
+            ("dbwire_mysql_request_bytes", Some("bytes")),
+            ("dbwire_mysql_sample_ratio", Some("ratio")),
+            ("dbwire_mysql_gaps", None),
+            ("seconds", None),
+        ];
+        for (stem, expected) in cases {
+            assert_eq!(unit(stem), expected, "{stem}");
         }
     }
 

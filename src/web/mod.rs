@@ -5,9 +5,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accept;
 pub mod deadline;
 pub mod landing;
 pub mod response;
+pub mod select;
 
 use hyper::Method;
 
@@ -20,6 +22,8 @@ pub enum Route {
     Landing,
     /// Whether the process serves at all.
     Healthy,
+    /// Whether every collector has answered.
+    Ready,
     /// A page that exists, by a method it does not have.
     MethodNotAllowed,
     /// No such page.
@@ -37,6 +41,8 @@ impl Routes {
     pub const LANDING: &str = "/";
     /// Path of the health check.
     pub const HEALTHY: &str = "/-/healthy";
+    /// Path of the readiness check.
+    pub const READY: &str = "/-/ready";
 
     /// `telemetry_path` is where the metrics are; with `/` they take the place of the page for people.
     pub fn new(telemetry_path: &str) -> Self {
@@ -50,6 +56,7 @@ impl Routes {
             _ if path == self.telemetry_path => Route::Metrics,
             Self::LANDING => Route::Landing,
             Self::HEALTHY => Route::Healthy,
+            Self::READY => Route::Ready,
             _ => return Route::NotFound,
         };
         if matches!(*method, Method::GET | Method::HEAD) { page } else { Route::MethodNotAllowed }
@@ -75,6 +82,7 @@ mod tests {
             (Method::HEAD, "/", Route::Landing),
             (Method::GET, "/-/healthy", Route::Healthy),
             (Method::HEAD, "/-/healthy", Route::Healthy),
+            (Method::GET, "/-/ready", Route::Ready),
             (Method::POST, "/metrics", Route::MethodNotAllowed),
             (Method::OPTIONS, "/", Route::MethodNotAllowed),
             (Method::DELETE, "/-/healthy", Route::MethodNotAllowed),
