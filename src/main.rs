@@ -133,7 +133,8 @@ fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
     let sandbox = policy.enforce()?;
     #[cfg(feature = "capture")]
     let mysql = mysql.map(OpenMysql::start).transpose().with_context(|| advice("MySQL"))?;
-    let sockets = sockets.zip(namespaces).map(|(config, namespaces)| sockets::start(config, namespaces));
+    let sockets =
+        sockets.zip(namespaces).map(|(config, namespaces)| sockets::start_beside(config, namespaces));
     let sockets = sockets.transpose().with_context(|| advice("sockets"))?;
     Ok(Collector::new(
         Process::for_self().held_by(sandbox),

@@ -49,6 +49,11 @@ pub enum StartError {
     },
 }
 
+/// [`enter_namespaces`] and [`start_beside`] in one, for a process that stays as it is.
+pub fn start(config: &Sockets) -> Result<SocketsHandle, StartError> {
+    start_beside(config, enter_namespaces(config, &Policy::default())?)
+}
+
 /// Collectors for each of `config.netns`. Entering a namespace needs a capability, so this comes before `policy` is
 /// enforced for the rest of the process; the threads that entered one have enforced it for themselves when this
 /// returns.
@@ -66,7 +71,7 @@ pub struct Entered(Vec<Collector>);
 
 /// Starts a collector for the caller's network namespace, beside those of others. All end when the last handle is
 /// dropped.
-pub fn start(config: &Sockets, others: Entered) -> Result<SocketsHandle, StartError> {
+pub fn start_beside(config: &Sockets, others: Entered) -> Result<SocketsHandle, StartError> {
     let mut handle = start_with(config, Dumper::of_kernel())?;
     handle.collectors.extend(others.0);
     Ok(handle)
