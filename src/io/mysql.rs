@@ -14,17 +14,20 @@ use super::{
     replay::{ReplayError, replay},
 };
 use crate::{
-    config::{Decode, Mysql, Replay, ReportFormat},
+    config::{Decode, Mysql, PortSet, Replay, ReportFormat},
     metrics::{self, build, mysql::Sampling},
+    packet::filter::Plan,
     pipeline::{Options, Pipeline},
     report,
     stats::capture::Snapshot,
+    status,
 };
 
 /// Decodes live packets. Dropping it ends the capture.
 #[derive(Debug)]
 pub struct MysqlCollector {
     thread: CaptureThread,
+    ports: PortSet,
     sampling: Sampling,
 }
 
@@ -47,7 +50,7 @@ impl MysqlCollector {
         let seed = RandomState::new().hash_one(0);
         let options = options(&config.decode, seed);
         let capture = CaptureThread::open(config.interface.clone(), config.buffer_bytes, options)?;
-        Ok(OpenMysql { capture, sampling: sampling(&config.decode) })
+        Ok(OpenMysql { capture, ports: config.decode.ports.clone(), sampling: sampling(&config.decode) })
     }
 
     /// What was counted up to now; `None` if the thread has ended.
@@ -64,12 +67,18 @@ impl MysqlCollector {
         }
         families
     }
+
+    /// The same for people; `None` for a thread that has ended.
+    pub fn status(&self, snapshot: Option<&Snapshot>) -> status::Mysql {
+        status::Mysql::new(snapshot, &self.sampling, self.ports.as_slice())
+    }
 }
 
 /// A collector whose capture nobody reads yet.
 #[derive(Debug)]
 pub struct OpenMysql {
     capture: OpenCapture,
+    ports: PortSet,
     sampling: Sampling,
 }
 
@@ -79,7 +88,8 @@ impl OpenMysql {
     /// # Errors
     /// If the system has no threads left.
     pub fn start(self) -> io::Result<MysqlCollector> {
-        Ok(MysqlCollector { thread: self.capture.start()?, sampling: self.sampling })
+        let Self { capture, ports, sampling } = self;
+        Ok(MysqlCollector { thread: capture.start()?, ports, sampling })
     }
 }
 
@@ -116,13 +126,12 @@ fn replayed(config: &Replay) -> Result<Pipeline, ReplayError> {
 }
 
 fn options(decode: &Decode, seed: u64) -> Options {
-    Options {
-        ports: decode.ports.clone(),
-        class: decode.class,
-        max_flows: decode.max_flows,
-        seed,
-        counting: decode.counting.clone(),
-    }
+    Options { plan: plan(decode), max_flows: decode.max_flows, seed, counting: decode.counting.clone() }
+}
+
+/// What to capture at the start.
+pub(super) fn plan(decode: &Decode) -> Plan {
+    Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: None }
 }
 
 fn sampling(decode: &Decode) -> Sampling {
