@@ -72,7 +72,7 @@ class TrafficPanels {
     const { mysql } = answer;
     if (mysql === null) return;
     this.reason = mysql.error === null ? mysql.note ?? "No statement yet." : `MySQL is not captured: ${mysql.error}.`;
-    this.charts.forEach((chart) => chart.update(history.points, pointed));
+    this.charts.forEach((chart) => chart.update({ points: history.points, window: history.window() }, pointed));
     const point = history.points.find((point) => point.at === pointed) ?? history.points.at(-1);
     figure(byId("statements-now"), [{ value: count(point.statements), unit: "a second", band: relative(point, "statements") }], answer);
     figure(byId("errors-now"), [{ value: count(point.errors), unit: "a second", band: relative(point, "errors") }], answer);
@@ -164,37 +164,40 @@ const errorsOfCode = (answer, { code, sqlstate }) => {
   return traffic ? traffic.errors.find((errors) => errors.code === code && errors.sqlstate === sqlstate)?.count ?? 0 : undefined;
 };
 
+// Seconds after which counts of sockets are old: they are read each second unless that costs too much.
+const OLD = 5;
+
 class SocketsPanel {
   update(history) {
     const { sockets } = history.last();
     if (sockets === null) return;
     const own = sockets[0];
     if (!own?.reading) return;
-    const rests = own.cooldown_seconds > 0 ? ", resting to spare the CPU" : "";
-    write(byId("sockets-read"), `${own.reading.source}, ${time(own.reading.read_seconds)} a read${rests}`);
+    const { source, age_seconds: age, read_seconds: cost } = own.reading;
+    write(byId("sockets-read"), age > OLD ? `${source}, ${duration(age)} old` : `${source}, ${time(cost)} a read`);
     const others = sockets.slice(1).filter((one) => one.reading !== null);
     this.table ??= new Table(byId("sockets-states"), [
       { title: "state", heads: true, words: true, text: (row) => words(row.state) },
-      spark("last 5 min"),
+      spark("trend"),
       { title: "now", text: (row) => count(row.now) },
       ...others.map((one, place) => ({ title: one.namespace, text: (row) => count(row.others[place]) })),
     ]);
     const rows = Object.entries(own.reading.states).map(([state, now]) => {
       const line = history.points.map((point) => [state in point.states, point.states[state]]);
-      return [state, { state, now, others: others.map((one) => one.reading.states[state]), line: lineOf(history, line) }];
+      return [state, { state, now, others: others.map((one) => one.reading.states[state]), line: lineOf(history, line), window: history.window() }];
     });
     this.table.update(rows);
   }
 }
 
 // The column of sparklines.
-const spark = (title, window = KEEP) => ({
+const spark = (title) => ({
   title, drawn: true,
   make: () => {
     const spark = new Spark();
     return Object.assign(spark.picture, { spark });
   },
-  fill: (picture, row) => picture.spark.update(row.line, window),
+  fill: (picture, row) => picture.spark.update(row.line, row.window),
 });
 
 // [known, value] of each point, as a sparkline wants it.
@@ -216,7 +219,7 @@ class QueuesPanel {
     const rows = listeners.map(([namespace, listener]) => {
       const key = queueKey(namespace, listener);
       const line = lineOf(history, history.points.map((point) => [point.queues.has(key), point.queues.get(key)]));
-      return [key, { ...listener, namespace, line, fill: listener.limit === null ? null : listener.queue / listener.limit }];
+      return [key, { ...listener, namespace, line, window: history.window(), fill: listener.limit === null ? null : listener.queue / listener.limit }];
     });
     rows.sort(([, one], [, other]) => other.fill - one.fill || other.queue - one.queue || one.port - other.port);
     if (!this.table) this.make();
@@ -231,11 +234,11 @@ class QueuesPanel {
     byId("queues").replaceChildren(place, this.note);
     this.table = new Table(place, [
       { title: "listens on", heads: true, words: true, text: (row) => (row.namespace ? `${row.namespace}: ` : "") + endpoint(row) },
-      spark("last 5 min"),
-      { title: "full", make: bar, fill: (node, row) => fillBar(node, row.fill) },
+      spark("trend"),
+      { title: "fill", make: bar, fill: (node, row) => fillBar(node, row.fill) },
       { title: "waiting", text: (row) => count(row.queue) },
       { title: "of at most", text: (row) => count(row.limit) },
-    ]);
+    ], "queues");
   }
 
   words(more, history) {
@@ -268,9 +271,16 @@ class SightPanel {
     byId("sight").replaceChildren(this.text, element("dl", {}, ...list));
   }
 
+  error(sampling, band) {
+    if (sampling.multiplier === 1) return ["none", "nothing is estimated"];
+    if (band === null) return [DASH, sampling.standard_error === null ? "not known unless it is measured" : "no statement to tell it of"];
+    const from = sampling.effective_size === null ? "" : `, as of ${count(sampling.effective_size)} like connections`;
+    return [`±${share(band)}`, `of the statements${from}`];
+  }
+
   // [name, value, remark]
   rows(history, { sampling, traffic, capture }) {
-    const measured = sampling.measured_multiplier;
+    const measured = sampling.measured_multiplier === null ? "not measured" : `measured ${count(sampling.measured_multiplier)}`;
     const band = relative(history.points.at(-1), "statements");
     const connections = traffic?.connections;
     const all = connections ? sum(Object.values(connections)) : null;
@@ -280,8 +290,8 @@ class SightPanel {
     const limits = capture ? Object.entries(capture.limit_hits) : [];
     return [
       ["Sample", sampling.bits === 0 ? "all connections" : `1 in ${2 ** sampling.bits}`, `N = ${sampling.bits}`],
-      ["Multiplier", count(sampling.multiplier), `nominal ${count(sampling.nominal_multiplier)}, measured ${measured === null ? "not" : count(measured)}`],
-      ["Standard error", band === null ? (sampled({ mysql: { sampling } }) ? DASH : "none") : `±${share(band)}`, band === null && sampled({ mysql: { sampling } }) ? "not known" : `of statements a second${sampling.effective_size === null ? "" : `, from ${count(sampling.effective_size)} effective connections`}`],
+      ["Multiplier", count(sampling.multiplier), `nominal ${count(sampling.nominal_multiplier)}, ${measured}`],
+      ["Standard error", ...this.error(sampling, band)],
       ["Connections", count(connections?.decoded), connections ? `decoded, ${count(connections.compressed)} of them compressed` : ""],
       ["Not readable", count(connections?.tls), connections ? `inside TLS (${all > 0 ? share(connections.tls / all) : "0%"}); ${count(connections.unknown)} not understood` : ""],
       ["Packets", capture ? `${count(rate((c) => c.packets))}/s` : DASH, capture ? `${count(capture.packets)} since the start` : "the capture was never up"],
