@@ -40,7 +40,8 @@ function roundUp(value) {
 // The two ways of placing a value: from 0 up, and by its magnitude.
 const linear = {
   fit(values) {
-    const top = roundUp(Math.max(...values, 1e-9) * 1.02);
+    const most = Math.max(...values, 0);
+    const top = most > 0 ? roundUp(most * 1.02) : 1;
     return { ticks: [0, top / 2, top], place: (value) => value / top };
   },
 };
@@ -67,7 +68,6 @@ class Chart {
     Object.assign(this, { container, lines, scale, format, describe, onPoint, points: [], pointed: null });
     this.picture = svg("svg", { role: "img" });
     container.replaceChildren(this.picture);
-    container.hidden = false;
     new ResizeObserver(() => this.draw()).observe(container);
     this.picture.addEventListener("pointermove", (event) => this.point(event));
     this.picture.addEventListener("pointerleave", () => onPoint(null));
@@ -76,7 +76,12 @@ class Chart {
   // `pointed` is the time somebody points at, in whatever chart, or null.
   update({ points, window }, pointed) {
     Object.assign(this, { points, window, pointed });
+    this.container.hidden = false;
     this.draw();
+  }
+
+  hide() {
+    this.container.hidden = true;
   }
 
   point(event) {

@@ -54,6 +54,7 @@ function show(answer) {
   const anew = history.add(answer);
   byId("warning").hidden = !anew;
   if (anew) write(byId("warning"), "The exporter was started anew: what is shown begins there.");
+  document.body.classList.toggle("sampled", sampled(answer));
   showHealth(answer);
   traffic.update(history, pointed);
   panels.forEach((panel) => panel.update(history));
