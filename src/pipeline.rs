@@ -11,6 +11,7 @@ use crate::{
     limits::{Bounds, Limit},
     mysql::{
         compress::Codecs,
+        event::Visibility,
         session::{Session, Shared},
     },
     packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType, segment},
@@ -190,6 +191,8 @@ fn key(segment: &Segment<'_>, direction: Direction) -> FlowKey {
 #[derive(Debug)]
 struct Connection {
     session: Session,
+    /// As which it is counted among the connections.
+    visibility: Visibility,
     /// Its end has been counted; what was held back may still be delivered.
     closed: bool,
 }
@@ -203,8 +206,9 @@ struct Sink {
 impl Handler<Connection> for Sink {
     fn start(&mut self, _key: &FlowKey, start: Start) -> Connection {
         let session = Session::new(start);
-        self.recorder.stats.flow_appears(session.visibility());
-        Connection { session, closed: false }
+        let visibility = session.visibility();
+        self.recorder.stats.flow_appears(visibility);
+        Connection { session, visibility, closed: false }
     }
 
     fn opened(&mut self) {
@@ -220,13 +224,17 @@ impl Handler<Connection> for Sink {
     fn closed(&mut self, connection: &mut Connection, ending: Ending) {
         connection.closed = true;
         connection.session.closed(&mut self.recorder);
-        self.recorder.stats.flow_disappears(connection.session.visibility());
+        self.recorder.stats.flow_disappears(connection.visibility);
         self.recorder.stats.closed(match ending {
             Ending::Fin | Ending::Reset if connection.session.has_quit() => Closed::Quit,
             Ending::Fin => Closed::Fin,
             Ending::Reset => Closed::Reset,
             Ending::Timeout => Closed::Timeout,
         });
+    }
+
+    fn left_open(&mut self, connection: &mut Connection) {
+        connection.session.settle(&mut self.recorder);
     }
 
     fn forget(&mut self, mut connection: Connection, bounds: &Bounds) {
@@ -245,13 +253,13 @@ impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
-        let Connection { session, closed } = &mut *self.connection;
-        let before = session.visibility();
+        let Connection { session, visibility, closed } = &mut *self.connection;
         feed(session, self.shared, self.recorder);
-        let after = session.visibility();
-        if before != after && !*closed {
-            self.recorder.stats.flow_disappears(before);
-            self.recorder.stats.flow_appears(after);
+        let now = session.visibility();
+        if now != *visibility && !*closed {
+            self.recorder.stats.flow_disappears(*visibility);
+            self.recorder.stats.flow_appears(now);
+            *visibility = now;
         }
     }
 
@@ -275,6 +283,6 @@ impl Receiver for Decoder<'_> {
         if why == Missing::Cut {
             self.count_bytes(direction, u64::from(length));
         }
-        self.feed(|session, shared, recorder| session.gap(direction, at, length, shared, recorder));
+        self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
     }
 }

@@ -200,8 +200,8 @@ pub fn pipeline() -> Pipeline {
 
 /// Plays segments, and sees to it that bounds are kept.
 pub fn play(pipeline: &mut Pipeline, sent: &[Sent]) {
-    let client = Endpoint { address: [1; 16], port: 49_152 };
-    let server = Endpoint { address: [2; 16], port: 3306 };
+    let client = Endpoint { address: 1, port: 49_152 };
+    let server = Endpoint { address: 2, port: 3306 };
     for sent in sent {
         let (source, destination) = match sent.direction {
             ToServer => (client, server),

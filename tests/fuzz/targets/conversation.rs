@@ -14,7 +14,7 @@ use dbwire_exporter::{
     },
     packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
-    stream::{Direction, flows::Start},
+    stream::{Direction, Missing, flows::Start},
 };
 
 use super::input::{Input, direction};
@@ -83,7 +83,7 @@ pub fn session(data: &[u8]) {
         let (direction, at, step) = step(&mut input, &mut ledger.now);
         match step {
             Step::Bytes(bytes) => session.data(direction, at, bytes, shared, &mut ledger),
-            Step::Gap(length) => session.gap(direction, at, length, shared, &mut ledger),
+            Step::Gap(length) => session.gap(direction, at, length, Missing::Lost, shared, &mut ledger),
         }
         let _ = session.visibility();
     }
@@ -130,8 +130,8 @@ pub fn pipeline(data: &[u8]) {
         let early = i32::from((flags >> 6) as i8 - 1) * i32::from(flags >> 5 & 1);
         let length = usize::from(input.u8());
         let payload = input.bytes(length);
-        let client = Endpoint { address: [0; 16], port: [40000, 40001, 40002, 3307][connection % 4] };
-        let server = Endpoint { address: [connection as u8 / 4; 16], port: 3306 };
+        let client = Endpoint { address: 0, port: [40000, 40001, 40002, 3307][connection % 4] };
+        let server = Endpoint { address: connection as u128 / 4, port: 3306 };
         let [own, other] = match direction {
             Direction::ToServer => [0, 1],
             Direction::ToClient => [1, 0],
