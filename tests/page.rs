@@ -3,6 +3,8 @@
 //! `tests/browser/visit.js` drives Chromium and tells what it saw; pictures of it are left in `target/pictures`. With
 //! `DBWIRE_PICTURE=FILE` (`make picture`) it looks on for over a minute and leaves a picture for the documentation.
 
+#![allow(clippy::disallowed_methods, reason = "tests read files and their environment")]
+
 mod support;
 
 use std::{fs, path::Path};
@@ -28,9 +30,9 @@ fn the_json_tells_of_the_sockets() {
     assert_eq!((own["works"].as_bool(), own["reading"]["source"].as_str()), (Some(true), Some("netlink")));
     let states = own["reading"]["states"].as_object().unwrap();
     assert_eq!(states.len(), 11);
-    let port = exporter.address().rsplit_once(':').unwrap().1;
+    let port: u64 = exporter.address().rsplit_once(':').unwrap().1.parse().unwrap();
     let listeners = own["reading"]["listeners"].as_array().unwrap();
-    let itself = listeners.iter().find(|listener| listener["port"].to_string() == port);
+    let itself = listeners.iter().find(|listener| listener["port"] == port);
     assert_eq!(itself.unwrap()["address"], "127.0.0.1");
 }
 

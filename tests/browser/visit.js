@@ -150,7 +150,7 @@ async function withJavascript(browser) {
   await barriers(page, "light");
   await shoot(page, "light");
   if (picture) {
-    await page.setViewport({ width: 1280, height: 900 });
+    await page.setViewport({ width: 1280, height: 1150 });
     await page.screenshot({ path: picture });
   }
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
