@@ -45,6 +45,10 @@ step_browser() {
     cp "$sources/../browser/package.json" .
     npm install --no-package-lock --no-audit --no-fund --ignore-scripts
 }
+step_grafana() {
+    cp "$sources/../grafana/package.json" .
+    npm install --no-package-lock --no-audit --no-fund --ignore-scripts
+}
 step_java() { javac -cp /usr/share/java/mariadb-java-client.jar -d . "$sources"/java/*.java; }
 step_c() { cc -O1 -Wall -Werror -o scenario "$sources/c/scenario.c" $(mariadb_config --cflags --libs); }
 step_go() {
@@ -56,6 +60,7 @@ step python "$sources/python/requirements.txt"
 step node "$sources/node/package.json"
 step java "$sources"/java/*.java
 step browser "$sources/../browser/package.json"
+step grafana "$sources/../grafana/package.json"
 step c "$sources/c/scenario.c"
 step go "$sources/go/scenario.go"
 [ "${CI:-}" != true ] || exit $failed

@@ -28,11 +28,27 @@ impl Prometheus {
     ///
     /// When it does not start.
     pub fn scraping(target: &str) -> Self {
+        Self::with_rules(target, &[])
+    }
+
+    /// Like [`Self::scraping`], and evaluates the rules in these files' texts each second, whatever they say.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn with_rules(target: &str, rules: &[String]) -> Self {
         let folder = TempDir::with_prefix("dbwire-prometheus-").expect("a temporary folder");
+        for (number, rules) in rules.iter().enumerate() {
+            let text = rules.replace("interval: 30s", "interval: 1s");
+            fs::write(folder.path().join(format!("rules-{number}.yaml")), text)
+                .expect("the temporary folder is writable");
+        }
         let config = folder.path().join("prometheus.yml");
         let text = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-             scrape_configs: [{{job_name: dbwire, static_configs: [{{targets: ['{target}']}}]}}]\n"
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
+             rule_files: ['{}/rules-*.yaml']\n\
+             scrape_configs: [{{job_name: dbwire, static_configs: [{{targets: ['{target}']}}]}}]\n",
+            folder.path().display(),
         );
         fs::write(&config, text).expect("the temporary folder is writable");
         let address = format!("127.0.0.1:{}", free_port());
@@ -62,15 +78,32 @@ impl Prometheus {
 
     /// The labels and values of an instant query's series; `None` while Prometheus cannot answer.
     pub fn query(&self, query: &str) -> Option<Vec<(Value, f64)>> {
-        let mut curl = command("curl");
-        curl.args(["-sf", "-G", "--data-urlencode", &format!("query={query}")]);
-        let answer = curl.arg(format!("http://{}/api/v1/query", self.address)).output().ok()?;
-        let answer: Value = serde_json::from_slice(&answer.stdout).ok()?;
-        let series = answer["data"]["result"].as_array()?;
+        let answer = self.ask("query", &format!("query={query}"))?;
+        let series = answer["result"].as_array()?;
         series
             .iter()
             .map(|one| Some((one["metric"].clone(), one["value"][1].as_str()?.parse().ok()?)))
             .collect()
+    }
+
+    /// The rules it evaluates: each as its API describes it (`name`, `query`, `lastError`, `type` …).
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub fn rules(&self) -> Vec<Value> {
+        let answer = self.ask("rules", "").expect("an answer");
+        let groups = answer["groups"].as_array().expect("groups");
+        groups.iter().flat_map(|group| group["rules"].as_array().expect("rules").clone()).collect()
+    }
+
+    /// `data` of an API's answer; `None` unless it succeeded.
+    fn ask(&self, api: &str, parameter: &str) -> Option<Value> {
+        let mut curl = command("curl");
+        curl.args(["-sf", "-G", "--data-urlencode", parameter]);
+        let answer = curl.arg(format!("http://{}/api/v1/{api}", self.address)).output().ok()?;
+        let mut answer: Value = serde_json::from_slice(&answer.stdout).ok()?;
+        Some(answer["data"].take())
     }
 
     fn get(&self, path: &str) -> Option<String> {
