@@ -10,7 +10,8 @@ mysql_port=${DEMO_MYSQL_PORT:-13306} web_port=${DEMO_PORT:-9098} prometheus_port
 folder=$(mktemp -d /tmp/dbwire-demo-XXXXXX)
 children=()
 finish() {
-    trap - EXIT INT TERM
+    trap - EXIT
+    trap '' INT TERM
     echo; echo "Stopping."
     for ((i = ${#children[@]} - 1; i >= 0; i--)); do kill "${children[i]}" 2>/dev/null || true; done
     wait || true
