@@ -128,19 +128,8 @@ mod tests {
         App::new(Routes::new("/metrics"), collector, 1, None)
     }
 
-    async fn status(
-        &self,
-        headers: &HeaderMap,
-        text: impl FnOnce(&Status) -> Vec<u8>,
-        page: impl FnOnce(Bytes, Coding) -> Page,
-    ) -> Page {
-        // RFC 9110 section 12.5.3: who accepts no coding gets none.
-        let coding = accept::coding(headers).unwrap_or(Coding::Identity);
-        let within = deadline::within(headers);
-        let Some(_turn) = self.turn(within).await else { return response::busy(self.max_scrapes) };
-        let text = text(&self.collector.status(within).await);
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.write_text(&text, coding).map_or_else(|error| Self::failed(&error), |body| page(body, coding))
+    async fn status(app: &App, uri: &str) -> u16 {
+        app.answer(&Request::get(uri).body(()).unwrap()).await.status().as_u16()
     }
 
     #[tokio::test(start_paused = true)]
