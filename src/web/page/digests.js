@@ -23,7 +23,7 @@ class DigestsPanel {
     if (then === undefined) return;
     this.history = history;
     this.span = answer.uptime_seconds - then.uptime_seconds;
-    write(byId("digests-span"), `rates of the last ${duration(this.span)}${sampled(answer) ? ", estimated" : ""}`);
+    write(byId("digests-span"), `rates of the last ${duration(Math.round(this.span))}${sampled(answer) ? ", estimated" : ""}`);
     this.show(false);
   }
 
@@ -119,7 +119,7 @@ function statement({ text, schema, id }) {
   return both;
 }
 
-const shareCell = () => element("span", {}, bar(), document.createTextNode(""));
+const shareCell = () => element("span", {}, bar(), element("span", { className: "part" }));
 function fillShare(cell, row) {
   fillBar(cell.firstChild, row.share);
   cell.firstChild.firstChild.classList.remove("full");
