@@ -7,7 +7,7 @@
 
 mod support;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use serde_json::Value;
 use support::{children, exporter::Exporter, skip};
@@ -64,7 +64,11 @@ fn numbers_are_written_alike_in_the_browser() {
 
 #[cfg(feature = "capture")]
 mod browser {
-    use std::{path::PathBuf, process::Stdio, time::Duration};
+    use std::{
+        path::{Path, PathBuf},
+        process::Stdio,
+        time::Duration,
+    };
 
     use tempfile::TempDir;
 
