@@ -50,7 +50,7 @@ fn exact(stats: &Stats) -> Vec<(String, u64)> {
     rows.extend(stats.logins().map(|(login, count)| (format!("login {}", login.label()), count)));
     for (statement, stats) in stats.statements() {
         let name = statement.label();
-        rows.push((format!("{name}"), stats.count));
+        rows.push((name.to_owned(), stats.count));
     }
     rows
 }
