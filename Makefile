@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench bench-sockets fuzz picture setup-build setup-fuzz setup-test clean
+.PHONY: help run demo assets deb setup-deb build test lint bench bench-sockets fuzz picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -22,6 +22,10 @@ help: ## Show what there is to make
 run: build ## Install what is missing, build, and serve on :9098
 	@echo "Look at http://localhost:9098/ (status) and http://localhost:9098/metrics; Ctrl-C stops."
 	@exec $(binary) $(ARGS)
+
+demo: build ## MariaDB, a load, the exporter and Prometheus on this machine, until Ctrl-C
+	@tests/setup/packages.sh demo
+	@exec deploy/demo/demo.sh $(binary)
 
 build: setup-build ## Build the release binary
 	$(CARGO) build --release --locked
@@ -71,6 +75,15 @@ setup-test:
 
 setup-fuzz:
 	@test -x target/tools/bin/cargo-fuzz || $(CARGO) install --locked --root target/tools cargo-fuzz
+
+assets: setup-build ## Write the manual page and the completions into target/assets
+	$(CARGO) run --locked --example assets -- target/assets
+
+deb: build assets setup-deb ## Build the Debian package
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) deb --locked --no-build --output target/
+
+setup-deb:
+	@test -x target/tools/bin/cargo-deb || $(CARGO) install --locked --root target/tools cargo-deb
 
 clean: ## Remove everything that was built
 	$(CARGO) clean

@@ -13,6 +13,13 @@ build_needs='
 command -v cc                  | gcc libc6-dev
 pkg-config --exists libpcap    | pkg-config libpcap-dev
 '
+demo_needs="$build_needs"'
+command -v mariadbd mariadb-install-db | mariadb-server-core
+command -v mariadb             | mariadb-client-core
+command -v prometheus          | prometheus
+command -v sysbench            | sysbench
+command -v curl                | curl ca-certificates
+'
 test_needs="$build_needs"'
 command -v mariadbd mariadb-install-db | mariadb-server-core
 command -v mariadb             | mariadb-client-core
@@ -46,9 +53,10 @@ command -v pngquant            | pngquant
 
 case "${1:-}" in
 build) needs=$build_needs ;;
+demo) needs=$demo_needs ;;
 test) needs=$test_needs ;;
 picture) needs=$picture_needs ;;
-*) echo "usage: $0 build|test|picture" >&2; exit 2 ;;
+*) echo "usage: $0 build|demo|test|picture" >&2; exit 2 ;;
 esac
 
 missing() {
