@@ -7,7 +7,7 @@ mod support;
 use std::{
     io::{BufRead, BufReader, Read},
     path::Path,
-    process::{ChildStdin, ChildStdout, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
 };
 
 use serde_json::Value;
@@ -44,6 +44,7 @@ const MODES: &[(&str, &str)] = &[
 
 /// The server; it serves until its input is closed.
 struct Mimic {
+    process: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     port: u16,
@@ -54,14 +55,14 @@ impl Mimic {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut server = tied(root.join("target/clients/python/bin/python"));
         server.arg(root.join("tests/clients/mysql8/server.py"));
-        let mut child =
+        let mut process =
             server.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
-        let input = child.stdin.take().expect("an input");
-        let mut output = BufReader::new(child.stdout.take().expect("an output"));
+        let input = process.stdin.take().expect("an input");
+        let mut output = BufReader::new(process.stdout.take().expect("an output"));
         let mut port = String::new();
         output.read_line(&mut port).expect("its port");
         let port = port.trim().parse().expect("a port");
-        Self { input, output, port }
+        Self { process, input, output, port }
     }
 
     /// What it was asked.
@@ -69,6 +70,7 @@ impl Mimic {
         drop(self.input);
         let mut told = String::new();
         self.output.read_to_string(&mut told).expect("what it counted");
+        assert!(self.process.wait().expect("its end").success());
         serde_json::from_str(&told).expect("JSON")
     }
 }

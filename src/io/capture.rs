@@ -19,6 +19,7 @@ use super::{
     clock,
     eventfd::EventFd,
     pcap::{Drops, Live, NoSuchInterface, OpenError, RING_TIMEOUT_MS, Settings},
+    supervisor::{Panics, Task, supervise},
 };
 use crate::{
     packet::{Timestamp, filter::Plan},
@@ -72,6 +73,14 @@ struct Published {
 pub struct CaptureHandle {
     requests: Arc<Requests>,
     published: watch::Receiver<Published>,
+    panics: Panics,
+}
+
+/// What comes of asking the thread.
+enum Answer {
+    Snapshot(Arc<Snapshot>),
+    Late,
+    Ended,
 }
 
 impl CaptureHandle {
@@ -79,14 +88,33 @@ impl CaptureHandle {
     ///
     /// If the thread does not answer `within` that time, what it last published. `None` if it has ended.
     pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
+        match self.ask(within).await {
+            Answer::Snapshot(snapshot) => Some(snapshot),
+            Answer::Late => Some(Arc::clone(&self.published.borrow().snapshot)),
+            Answer::Ended => None,
+        }
+    }
+
+    /// Whether the thread answers `within` that time.
+    pub async fn answers(&self, within: Duration) -> bool {
+        matches!(self.ask(within).await, Answer::Snapshot(_))
+    }
+
+    /// How often the thread has panicked.
+    pub fn panics(&self) -> u64 {
+        self.panics.count()
+    }
+
+    async fn ask(&self, within: Duration) -> Answer {
         let request = self.requests.asked.fetch_add(1, Ordering::AcqRel) + 1;
         self.requests.wake.signal();
         let mut published = self.published.clone();
         let answer = published.wait_for(|published| published.answers >= request);
-        if let Ok(result) = tokio::time::timeout(within, answer).await {
-            return result.ok().map(|published| Arc::clone(&published.snapshot));
+        match tokio::time::timeout(within, answer).await {
+            Ok(Ok(published)) => Answer::Snapshot(Arc::clone(&published.snapshot)),
+            Ok(Err(_)) => Answer::Ended,
+            Err(_) => Answer::Late,
         }
-        Some(Arc::clone(&self.published.borrow().snapshot))
     }
 
     /// Captures something else from now on: in the kernel as soon as the thread wakes up, and here with the first packet
@@ -106,14 +134,22 @@ pub struct CaptureThread {
 }
 
 impl CaptureThread {
-    /// Opens the capture, here and now, and starts the thread, named `capture`.
+    /// [`Self::open`] and [`OpenCapture::start`] in one.
+    ///
+    /// # Errors
+    /// If the system has no descriptors or threads left.
+    pub fn start(interface: String, buffer_bytes: u32, options: Options) -> io::Result<Self> {
+        Self::open(interface, buffer_bytes, options)?.start()
+    }
+
+    /// Opens the capture, here and now: the only part that needs a privilege.
     ///
     /// A capture that cannot be opened is no error: it is logged, [`CaptureStats::error`] says why, and unless
     /// a permission is missing it is tried again. An interface need not be there, nor stay: it is followed.
     ///
     /// # Errors
-    /// If the system has no descriptors or threads left.
-    pub fn start(interface: String, buffer_bytes: u32, options: Options) -> io::Result<Self> {
+    /// If the system has no descriptors left.
+    pub fn open(interface: String, buffer_bytes: u32, options: Options) -> io::Result<OpenCapture> {
         let settings = Settings { interface, plan: options.plan.clone(), buffer_bytes };
         let requests = Arc::new(Requests {
             wake: EventFd::new()?,
@@ -122,32 +158,52 @@ impl CaptureThread {
             planned: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
-        let source = Source::new(settings);
-        let first = Published {
-            answers: 0,
-            snapshot: Arc::new(Snapshot { capture: source.state.clone(), ..Snapshot::default() }),
-        };
-        let (publisher, published) = watch::channel(first);
-        let handle = CaptureHandle { requests: Arc::clone(&requests), published };
-        let worker = move || {
-            Worker {
-                source,
-                requests,
-                publisher,
-                spare: Arc::default(),
-                pipeline: Pipeline::new(options),
-                latest: Timestamp::default(),
-                ticked: Instant::now(),
-            }
-            .run();
-        };
-        let thread = thread::Builder::new().name("capture".to_owned()).spawn(worker)?;
-        Ok(Self { handle, thread: Some(thread) })
+        Ok(OpenCapture { source: Source::new(settings), requests, options })
     }
 
     /// For readers.
     pub fn handle(&self) -> CaptureHandle {
         self.handle.clone()
+    }
+}
+
+/// A capture that nobody reads yet.
+#[derive(Debug)]
+pub struct OpenCapture {
+    source: Source,
+    requests: Arc<Requests>,
+    options: Options,
+}
+
+impl OpenCapture {
+    /// Starts the thread, named `capture`.
+    ///
+    /// # Errors
+    /// If the system has no threads left.
+    pub fn start(self) -> io::Result<CaptureThread> {
+        let Self { source, requests, options } = self;
+        let first = Published {
+            answers: 0,
+            snapshot: Arc::new(Snapshot { capture: source.state.clone(), ..Snapshot::default() }),
+        };
+        let (publisher, published) = watch::channel(first);
+        let panics = Panics::default();
+        let handle = CaptureHandle { requests: Arc::clone(&requests), published, panics: panics.clone() };
+        let worker = move || {
+            let mut worker = Worker {
+                source,
+                requests,
+                publisher,
+                spare: Arc::default(),
+                pipeline: Pipeline::new(options.clone()),
+                options,
+                latest: Timestamp::default(),
+                ticked: Instant::now(),
+            };
+            supervise(&panics, &mut worker);
+        };
+        let thread = thread::Builder::new().name("capture".to_owned()).spawn(worker)?;
+        Ok(CaptureThread { handle, thread: Some(thread) })
     }
 }
 
@@ -268,13 +324,15 @@ struct Worker {
     /// The snapshot before the published one: its allocations serve again once no reader holds it.
     spare: Arc<Snapshot>,
     pipeline: Pipeline,
+    /// To make another pipeline with.
+    options: Options,
     /// Of the last frame.
     latest: Timestamp,
     ticked: Instant,
 }
 
-impl Worker {
-    fn run(mut self) {
+impl Task for Worker {
+    fn run(&mut self) {
         while !self.must_stop() {
             self.wait();
             self.requests.wake.clear();
@@ -289,6 +347,23 @@ impl Worker {
         }
     }
 
+    /// Counts from nothing, which Prometheus takes for a restart.
+    fn start_afresh(&mut self) {
+        let options = Options { plan: self.source.settings.plan.clone(), ..self.options.clone() };
+        self.pipeline = Pipeline::new(options);
+    }
+
+    fn rest(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.must_stop() && Instant::now() < until {
+            poll(self.requests.wake.as_fd(), None, until.saturating_duration_since(Instant::now()));
+            self.requests.wake.clear();
+            self.publish(self.requests.asked.load(Ordering::Acquire));
+        }
+    }
+}
+
+impl Worker {
     fn must_stop(&self) -> bool {
         self.requests.stop.load(Ordering::Acquire)
     }

@@ -20,13 +20,17 @@ pub mod log;
 #[cfg(feature = "capture")]
 pub mod mysql;
 pub mod netlink;
+pub mod notify;
 #[cfg(feature = "capture")]
 pub mod pcap;
 pub mod process;
 pub mod procfs;
 #[cfg(feature = "capture")]
 pub mod replay;
+pub mod sandbox;
 pub mod server;
 pub mod signals;
 mod socket_reader;
 pub mod sockets;
+pub mod supervisor;
+pub mod watchdog;
