@@ -30,6 +30,7 @@ const fn class(byte: u8) -> u8 {
         b'a'..=b'z' | b'A'..=b'Z' => WORD | LETTER,
         b'_' | b'$' | 0x80.. => WORD,
         b' ' | b'\t'..=b'\r' => SPACE,
+        // Not `;`: what follows it is another statement.
         b'!'
         | b'%'
         | b'&'
