@@ -25,6 +25,25 @@ pub struct Snapshot {
     pub fallbacks: Fallbacks,
     /// Why the last read failed, if it did.
     pub error: Option<String>,
+    /// What the reads took.
+    pub spent: Spent,
+}
+
+/// What all reads so far took, those of the listeners alone included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Reads that have ended, well or not.
+    pub reads: u64,
+    /// CPU time of the reading thread, the kernel's share included.
+    pub cpu: Duration,
+}
+
+impl Spent {
+    /// One more read has ended, and took `cpu`.
+    pub fn add(&mut self, cpu: Duration) {
+        self.reads += 1;
+        self.cpu = self.cpu.saturating_add(cpu);
+    }
 }
 
 /// One good read.
