@@ -230,7 +230,7 @@ impl Worker {
             if let (Scope::Everything, Some(reading)) = (scope, &mut snapshot.reading) {
                 reading.elapsed = elapsed;
             }
-            snapshot.spent.add(cost.cpu);
+            snapshot.spent.add(scope, cost.cpu);
             // The rest is set before the snapshot is seen, so that no page tells of one without the other.
             lock(&self.cache).finished(resting_until(cost, source, self.cpu_budget));
             self.publish.send_replace(Arc::new(snapshot));

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    cache::Scope,
     census::{Census, PortInfo, Tally},
     counters::{Events, Gauges},
     listeners::Listeners,
@@ -29,19 +30,19 @@ pub struct Snapshot {
     pub spent: Spent,
 }
 
-/// What all reads so far took, those of the listeners alone included.
+/// What all reads so far took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Spent {
-    /// Reads that have ended, well or not.
+    /// Reads of everything that have ended, well or not.
     pub reads: u64,
-    /// CPU time of the reading thread, the kernel's share included.
+    /// CPU time of the reading thread, the kernel's share and reads of listeners alone included.
     pub cpu: Duration,
 }
 
 impl Spent {
-    /// One more read has ended, and took `cpu`.
-    pub fn add(&mut self, cpu: Duration) {
-        self.reads += 1;
+    /// One more read of `scope` has ended, and took `cpu`.
+    pub fn add(&mut self, scope: Scope, cpu: Duration) {
+        self.reads += u64::from(scope == Scope::Everything);
         self.cpu = self.cpu.saturating_add(cpu);
     }
 }
