@@ -216,7 +216,7 @@ fn while_connections_come_and_go_the_plans_agree_within_what_changed_between_two
     in_own_namespace("while_connections_come_and_go_the_plans_agree", || {
         const CHURNERS: u64 = 2;
         /// Each has one connection at a time, but a dump, which takes a while, may meet several, one after another.
-        const SLACK: u64 = 16 * CHURNERS;
+        const SLACK: u64 = 8 * CHURNERS;
         let _zoo = Zoo::build(&Plan { established_v4: 500, half_closed: 50, ..Plan::default() }).unwrap();
         let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
