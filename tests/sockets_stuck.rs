@@ -1,5 +1,11 @@
 //! A procfs in which a read takes ten seconds, and forty scrapers that ask every second meanwhile.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests make sockets and run programs"
+)]
+
 mod support;
 
 use std::{
