@@ -136,7 +136,7 @@ fn options(decode: &Decode, seed: u64) -> Options {
 
 /// What to capture at the start.
 pub(super) fn plan(decode: &Decode) -> Plan {
-    Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: None }
+    Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: decode.reply_bytes }
 }
 
 fn sampling(decode: &Decode) -> Sampling {

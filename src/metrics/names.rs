@@ -142,7 +142,9 @@ metrics! {
     MYSQL_FLOWS = Gauge "dbwire_mysql_flows" ["visibility"]
         "Connections tracked now, by what can be seen of them.";
     MYSQL_GAPS = Counter "dbwire_mysql_gaps_total" []
-        "Holes in the TCP streams of sampled connections (packets lost, or cut by the snapshot length).";
+        "Holes in the TCP streams of sampled connections (packets lost, or requests cut by the snapshot length).";
+    MYSQL_CUT_REPLIES = Counter "dbwire_mysql_cut_replies_total" []
+        "Replies longer than what was captured of them, whose rows, late errors and status are unknown.";
     MYSQL_DESYNCS = Counter "dbwire_mysql_desyncs_total" []
         "Times the decoder lost its place in a conversation.";
     MYSQL_RESYNCS = Counter "dbwire_mysql_resyncs_total" []
