@@ -3,7 +3,7 @@
 use crate::{
     Fault, fault,
     lab::{INTERFACE, Lab, ip, make_interface},
-    support::exporter::Exporter,
+    support::exporter::{self, Exporter},
 };
 
 pub(crate) const FAULTS: &[Fault] = &[
@@ -74,7 +74,9 @@ fn late() -> String {
 }
 
 fn any() -> String {
-    let lab = Lab::with(&["--mysql.interface", "any"]);
+    make_interface();
+    let mut command = exporter::command();
+    let lab = Lab::of(command.args(["--web.listen-address", "127.0.0.1:0", "--mysql.interface", "any"]));
     lab.ask(40_000, 10);
     ip("link add other0 type ifb");
     ip("link set other0 up");

@@ -5,6 +5,7 @@ use std::{
     ffi::CString,
     fs,
     mem::{size_of, zeroed},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -13,7 +14,7 @@ use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 use crate::support::{
     children::{command, output},
     dialogue::{Conversation, OK},
-    exporter::Exporter,
+    exporter::{self, Exporter},
     exposition::Exposition,
     wait,
 };
@@ -76,8 +77,15 @@ impl Lab {
     /// The same, with further flags.
     pub(crate) fn with(flags: &[&str]) -> Self {
         make_interface();
-        let exporter = Exporter::start(&[&["--mysql.interface", INTERFACE], flags].concat());
-        let lab = Self { exporter, hose: RefCell::new(Hose::on(INTERFACE)) };
+        let mut command = exporter::command();
+        command.args(["--web.listen-address", "127.0.0.1:0", "--mysql.interface", INTERFACE]).args(flags);
+        Self::of(&mut command)
+    }
+
+    /// The same of a command that starts it; the interface is there.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let lab =
+            Self { exporter: Exporter::start_command(command, 1), hose: RefCell::new(Hose::on(INTERFACE)) };
         lab.wait("dbwire_capture_up", &[], 1.0);
         lab
     }
@@ -136,8 +144,14 @@ impl Lab {
         wait::until(PATIENCE, name, || self.page().value(name, labels).filter(|value| *value >= least))
     }
 
-    /// Waits until exactly so many SELECTs are counted, and none more once what was sent behind them is.
+    /// Exactly so many SELECTs are counted once all that was sent is.
     pub(crate) fn assert_selects(&self, wanted: usize) {
+        self.settle();
+        assert_eq!(self.selects(), wanted as f64, "SELECTs");
+    }
+
+    /// Waits until all that was sent is counted: a last ping is.
+    pub(crate) fn settle(&self) {
         let pings = self.value("dbwire_mysql_commands_total", &[("command", "ping")]);
         let mut frames = Vec::new();
         let mut marker =
@@ -146,7 +160,6 @@ impl Lab {
         marker.close();
         frames.iter().for_each(|frame| self.send(frame));
         self.wait_for_more("dbwire_mysql_commands_total", &[("command", "ping")], pings + 1.0);
-        assert_eq!(self.selects(), wanted as f64, "SELECTs");
     }
 
     pub(crate) fn selects(&self) -> f64 {

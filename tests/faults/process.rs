@@ -186,6 +186,7 @@ fn no_descriptors() -> String {
     }
     limit(20_000);
     drop(waiting);
+    assert_eq!(lab.value("dbwire_capture_up", &[]), 1.0);
     lab.ask(40_002, 10);
     lab.assert_selects(10);
     format!("{open} allowed; 10 of 10 counted after")
@@ -196,9 +197,13 @@ fn little_memory() -> String {
     if fs::create_dir(&group).is_err() {
         return "not tried: no memory cgroups here".to_owned();
     }
-    let lab = Lab::new();
     fs::write(group.join("memory.limit_in_bytes"), "24M").unwrap();
-    fs::write(group.join("cgroup.procs"), lab.exporter.id().to_string()).unwrap();
+    make_interface();
+    let processes = group.join("cgroup.procs");
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo $$ >\"$0\" && exec \"$@\""]).arg(processes);
+    command.arg(env!("CARGO_BIN_EXE_dbwire_exporter")).args(["--web.listen-address", "127.0.0.1:0"]);
+    let lab = Lab::of(command.args(["--mysql.interface", INTERFACE]));
     for port in 0..50 {
         lab.ask(20_000 + 2 * port, 50);
     }

@@ -190,6 +190,7 @@ fn loss() -> String {
     let kept = frames.iter().enumerate().filter(|(index, _)| *index < 10 || index % 10 != 0);
     lab.pour(kept.map(|(_, frame)| frame.as_slice()));
     lab.ask(40_002, 10);
+    lab.settle();
     let (selects, gaps) = (lab.selects(), lab.value("dbwire_mysql_gaps_total", &[]));
     assert!(selects > 50.0 && selects <= 510.0 && gaps > 0.0, "{selects} {gaps}");
     format!("{selects} of 510 counted, {gaps} gaps")
@@ -282,7 +283,7 @@ fn prepared_leak() -> String {
 fn label_escapes() -> String {
     let lab = Lab::new();
     let mut frames = Vec::new();
-    for (port, schema) in ["a\"b\\c\nd", "x} 1\ny{z=\"", "\u{fffd}\u{1}", "#"].into_iter().enumerate() {
+    for (port, schema) in ["a\"b\\c", "x} 1 y{z=\"", "line\nfeed\u{1}", "#"].into_iter().enumerate() {
         let mut conversation = Conversation::open(40_000 + port as u16, schema, 0, |_, frame: &[u8]| {
             frames.push(frame.to_vec())
         });
@@ -294,7 +295,7 @@ fn label_escapes() -> String {
     lab.assert_selects(8);
     // Reading the page checks each line.
     let schemas: BTreeMap<_, _> = lab.page().by("dbwire_mysql_digest_queries_total", "schema");
-    assert!(schemas.contains_key("a\"b\\c\nd"), "{schemas:?}");
+    assert!(schemas.contains_key("a\"b\\c"), "{schemas:?}");
     format!("{} schemas read back", schemas.len())
 }
 
@@ -329,7 +330,10 @@ fn bombs() -> String {
 
 fn unanswered() -> String {
     let lab = Lab::new();
-    let frames = conversation(40_000, 2_000);
+    let mut frames = conversation(40_000, 2_000);
+    // The client acknowledges none of the answers: it has not got any.
+    let acknowledged: [u8; 4] = frames[6][TCP + 8..TCP + 12].try_into().unwrap();
+    frames.iter_mut().skip(6).for_each(|frame| frame[TCP + 8..TCP + 12].copy_from_slice(&acknowledged));
     lab.pour(
         frames.iter().enumerate().filter(|(i, frame)| *i < 6 || is_request(frame)).map(|(_, f)| f.as_slice()),
     );
