@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod landing;
 pub mod response;
 pub mod select;
+pub mod settings;
 
 use hyper::Method;
 
