@@ -7,14 +7,14 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    config::{Counting, PortSet},
+    config::Counting,
     limits::{Bounds, Limit},
     mysql::{
         compress::Codecs,
+        event::Visibility,
         session::{Session, Shared},
     },
-    packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, link::LinkType, segment},
-    sample::class::SampleClass,
+    packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType, segment},
     stats::{Closed, Recorder, Stats, profile::Profile},
     stream::{
         Direction, Missing, Receiver,
@@ -28,10 +28,8 @@ const TICK: u64 = 100_000_000;
 /// What a pipeline needs to know.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Ports the servers listen on.
-    pub ports: PortSet,
     /// Connections to decode; segments of others are passed over.
-    pub class: SampleClass,
+    pub plan: Plan,
     /// Most connections tracked at once.
     pub max_flows: usize,
     /// Makes the connection table's hash unpredictable; any number will do for a replay.
@@ -43,8 +41,9 @@ pub struct Options {
 /// Decodes frames into [`Stats`].
 #[derive(Debug)]
 pub struct Pipeline {
-    ports: PortSet,
-    class: SampleClass,
+    plan: Plan,
+    /// The plan to come, and from when on.
+    next_plan: Option<(Timestamp, Plan)>,
     flows: FlowTable<Connection>,
     bounds: Bounds,
     sink: Sink,
@@ -55,8 +54,8 @@ impl Pipeline {
     /// An empty pipeline.
     pub fn new(options: Options) -> Self {
         Self {
-            ports: options.ports,
-            class: options.class,
+            plan: options.plan,
+            next_plan: None,
             flows: FlowTable::new(options.max_flows, options.seed),
             bounds: Bounds::default(),
             sink: Sink { recorder: Recorder::new(&options.counting), codecs: Codecs::default() },
@@ -78,10 +77,30 @@ impl Pipeline {
         }
     }
 
+    /// Frames from `from` on are decoded by another plan. Connections that are not in it stay in the table until they are
+    /// idle for too long, and go on where they come back into a later plan.
+    pub fn set_plan(&mut self, plan: Plan, from: Timestamp) {
+        if let Some((due, plan)) = self.next_plan.take()
+            && due <= from
+        {
+            self.plan = plan;
+        }
+        self.next_plan = Some((from, plan));
+        self.next_tick = self.next_tick.min(from);
+    }
+
     /// Packet time has reached `now`: connections idle for too long are forgotten, holes that nothing will fill any
     /// more become gaps.
     pub fn tick(&mut self, now: Timestamp) {
         self.next_tick = Timestamp(now.0.saturating_add(TICK));
+        match self.next_plan.take() {
+            Some((from, plan)) if from <= now => self.plan = plan,
+            Some((from, plan)) => {
+                self.next_tick = self.next_tick.min(from);
+                self.next_plan = Some((from, plan));
+            }
+            None => {}
+        }
         self.flows.tick(now, &self.bounds, &mut self.sink);
         self.sink.recorder.tick(now);
     }
@@ -123,7 +142,7 @@ impl Pipeline {
     pub fn segment(&mut self, at: Timestamp, segment: &Segment<'_>) {
         let Some((key, direction)) = self.orient(segment) else { return };
         // The filter has done this for live capture, but for what was in the ring when the class changed.
-        if self.class.contains(key.client.port) {
+        if self.plan.class.contains(key.client.port) {
             self.flows.segment(&key, direction, at, segment, &self.bounds, &mut self.sink);
         }
     }
@@ -131,8 +150,8 @@ impl Pipeline {
     /// Which end is the server; `None` if neither is.
     #[inline]
     fn orient(&self, segment: &Segment<'_>) -> Option<(FlowKey, Direction)> {
-        let to_server = self.ports.contains(segment.destination.port);
-        let to_client = self.ports.contains(segment.source.port);
+        let to_server = self.plan.ports.contains(segment.destination.port);
+        let to_client = self.plan.ports.contains(segment.source.port);
         let direction = match (to_server, to_client) {
             (true, false) => Direction::ToServer,
             (false, true) => Direction::ToClient,
@@ -172,6 +191,8 @@ fn key(segment: &Segment<'_>, direction: Direction) -> FlowKey {
 #[derive(Debug)]
 struct Connection {
     session: Session,
+    /// As which it is counted among the connections.
+    visibility: Visibility,
     /// Its end has been counted; what was held back may still be delivered.
     closed: bool,
 }
@@ -185,8 +206,9 @@ struct Sink {
 impl Handler<Connection> for Sink {
     fn start(&mut self, _key: &FlowKey, start: Start) -> Connection {
         let session = Session::new(start);
-        self.recorder.stats.flow_appears(session.visibility());
-        Connection { session, closed: false }
+        let visibility = session.visibility();
+        self.recorder.stats.flow_appears(visibility);
+        Connection { session, visibility, closed: false }
     }
 
     fn opened(&mut self) {
@@ -202,7 +224,7 @@ impl Handler<Connection> for Sink {
     fn closed(&mut self, connection: &mut Connection, ending: Ending) {
         connection.closed = true;
         connection.session.closed(&mut self.recorder);
-        self.recorder.stats.flow_disappears(connection.session.visibility());
+        self.recorder.stats.flow_disappears(connection.visibility);
         self.recorder.stats.closed(match ending {
             Ending::Fin | Ending::Reset if connection.session.has_quit() => Closed::Quit,
             Ending::Fin => Closed::Fin,
@@ -227,13 +249,13 @@ impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
-        let Connection { session, closed } = &mut *self.connection;
-        let before = session.visibility();
+        let Connection { session, visibility, closed } = &mut *self.connection;
         feed(session, self.shared, self.recorder);
-        let after = session.visibility();
-        if before != after && !*closed {
-            self.recorder.stats.flow_disappears(before);
-            self.recorder.stats.flow_appears(after);
+        let now = session.visibility();
+        if now != *visibility && !*closed {
+            self.recorder.stats.flow_disappears(*visibility);
+            self.recorder.stats.flow_appears(now);
+            *visibility = now;
         }
     }
 

@@ -13,9 +13,8 @@ use allocator::Since;
 use dbwire_exporter::{
     config::{Counting, PortSet},
     io::replay::for_each_frame,
-    packet::{Endpoint, Segment, TcpFlags, Timestamp, segment},
+    packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan, segment},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
 };
 use wire::{Connection, MSS, OK, Wire, packet, query, zlib_block};
 
@@ -90,8 +89,7 @@ fn sysbench_is_decoded_without_allocating() {
         for most in [usize::MAX, MSS, 100, 7] {
             let sent = capture(name, most);
             let mut pipeline = Pipeline::new(Options {
-                ports: PortSet::new(&[3306]).expect("a port"),
-                class: SampleClass::ALL,
+                plan: Plan::whole(PortSet::new(&[3306]).expect("a port")),
                 max_flows: 1024,
                 seed: 1,
                 counting: Counting::default(),

@@ -7,9 +7,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
 use dbwire_exporter::{
     config::{Counting, PortSet},
     limits,
-    packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, link::LinkType, segment},
+    packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType, segment},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
     stats::Stats,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -122,8 +121,7 @@ type Counts = BTreeMap<String, u64>;
 
 fn pipeline() -> Pipeline {
     Pipeline::new(Options {
-        ports: PortSet::new(&[3306]).expect("a port"),
-        class: SampleClass::ALL,
+        plan: Plan::whole(PortSet::new(&[3306]).expect("a port")),
         max_flows: 1024,
         seed: 1,
         counting: Counting::default(),

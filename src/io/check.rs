@@ -6,7 +6,10 @@ use std::{mem, time::Duration};
 
 use super::{listen, netlink::Dumper};
 #[cfg(feature = "capture")]
-use super::{mysql::MysqlCollector, pcap::Live};
+use super::{
+    mysql::{MysqlCollector, plan},
+    pcap::Live,
+};
 use crate::{
     check::{Finding, kernel::Kernel, privileges::Privileges},
     config::{Check, ListenAddress, Serve},
@@ -23,7 +26,6 @@ use crate::{
     },
     config::Mysql,
     mysql::event::Visibility,
-    packet::filter::Selection,
     sockets::counters::parse_port_range,
     stats::capture::Snapshot,
 };
@@ -118,10 +120,10 @@ fn capture(config: &Mysql, time: Duration) -> io::Result<Capture> {
 
 #[cfg(feature = "capture")]
 fn open(config: &Mysql) -> Result<(), String> {
-    let selection = Selection { ports: config.decode.ports.clone(), class: config.decode.class };
     let (interface, buffer_bytes) = (config.interface.clone(), config.buffer_bytes);
-    let opened = Live::open(&super::pcap::Settings { interface, selection, buffer_bytes });
-    opened.map(drop).map_err(|error| error.to_string())
+    let settings = super::pcap::Settings { interface, plan: plan(&config.decode), buffer_bytes };
+    let mut live = Live::open(&settings).map_err(|error| error.to_string())?;
+    live.follow().map_err(|error| error.to_string())
 }
 
 #[cfg(feature = "capture")]

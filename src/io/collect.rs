@@ -13,7 +13,8 @@ use prometheus::proto::MetricFamily;
 use crate::{
     metrics::{self, build, scrape, scrape::Outcome},
     sockets::report::Report,
-    web::{landing::Source, select::Selection},
+    status::{self, Status},
+    web::select::Selection,
 };
 
 #[cfg(feature = "capture")]
@@ -30,6 +31,8 @@ const MYSQL: &str = "mysql";
 /// All that a page is made of.
 #[derive(Debug)]
 pub struct Collector {
+    /// About when the program started.
+    started: Instant,
     process: Process,
     sockets: Option<SocketsHandle>,
     #[cfg(feature = "capture")]
@@ -75,6 +78,7 @@ impl Collector {
         #[cfg(feature = "capture")] mysql: Option<MysqlCollector>,
     ) -> Self {
         Self {
+            started: Instant::now(),
             process,
             sockets,
             #[cfg(feature = "capture")]
@@ -115,14 +119,17 @@ impl Collector {
         families
     }
 
-    /// What works, for people.
-    pub async fn sources(&self, within: Duration) -> Vec<Source> {
+    /// The same for people, and for programs of theirs.
+    pub async fn status(&self, within: Duration) -> Status {
         let answers = self.ask(&Selection::All, within).await;
-        let mut sources = Vec::new();
-        sources.extend(answers.sockets.iter().flat_map(|answer| &answer.value).map(of_sockets));
+        let sockets = answers.sockets.map(|answer| answer.value.iter().map(status::Sockets::new).collect());
         #[cfg(feature = "capture")]
-        sources.extend(answers.mysql.map(|answer| of_mysql(answer.value.as_deref())));
-        sources
+        let mysql = self.mysql.as_ref().zip(answers.mysql);
+        #[cfg(feature = "capture")]
+        let mysql = mysql.map(|(mysql, answer)| mysql.status(answer.value.as_deref()));
+        #[cfg(not(feature = "capture"))]
+        let mysql = None;
+        Status::new(self.started.elapsed(), sockets, mysql)
     }
 
     /// Whether each collector has answered by now, or failed for good. Asks them until it is so.
@@ -154,27 +161,4 @@ async fn timed<T>(question: Option<impl Future<Output = T>>) -> Option<Timed<T>>
     let asked = Instant::now();
     let value = question?.await;
     Some(Timed { value, waited: asked.elapsed() })
-}
-
-fn of_sockets(report: &Report) -> Source {
-    let mut detail = match (&report.snapshot.error, &report.snapshot.reading) {
-        (Some(error), _) => error.clone(),
-        (None, Some(reading)) => format!("counted from {}", reading.source.label()),
-        (None, None) => "not counted yet".to_owned(),
-    };
-    if let Some(netns) = &report.netns {
-        detail.push_str(&format!(", in network namespace {netns}"));
-    }
-    Source { name: "TCP socket states", works: report.success, detail }
-}
-
-#[cfg(feature = "capture")]
-fn of_mysql(snapshot: Option<&Snapshot>) -> Source {
-    let capture = snapshot.map(|snapshot| &snapshot.capture);
-    let detail = match capture.map(|capture| capture.error.as_ref()) {
-        None => "the capture thread has ended, see the log".to_owned(),
-        Some(Some(error)) => error.clone(),
-        Some(None) => format!("captured on {}", capture.map_or("", |capture| &capture.interface)),
-    };
-    Source { name: "MySQL queries", works: capture.is_some_and(|capture| capture.up), detail }
 }

@@ -13,6 +13,8 @@ pub mod collect;
 pub mod core_dumps;
 #[cfg(feature = "capture")]
 mod eventfd;
+#[cfg(feature = "capture")]
+mod filter;
 pub mod listen;
 pub mod log;
 #[cfg(feature = "capture")]

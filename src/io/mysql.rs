@@ -14,17 +14,20 @@ use super::{
     replay::{ReplayError, replay},
 };
 use crate::{
-    config::{Decode, Mysql, Replay, ReportFormat},
+    config::{Decode, Mysql, PortSet, Replay, ReportFormat},
     metrics::{self, build, mysql::Sampling},
+    packet::filter::Plan,
     pipeline::{Options, Pipeline},
     report,
     stats::capture::Snapshot,
+    status,
 };
 
 /// Decodes live packets. Dropping it ends the capture.
 #[derive(Debug)]
 pub struct MysqlCollector {
     thread: CaptureThread,
+    ports: PortSet,
     sampling: Sampling,
 }
 
@@ -39,7 +42,7 @@ impl MysqlCollector {
         let seed = RandomState::new().hash_one(0);
         let options = options(&config.decode, seed);
         let thread = CaptureThread::start(config.interface.clone(), config.buffer_bytes, options)?;
-        Ok(Self { thread, sampling: sampling(&config.decode) })
+        Ok(Self { thread, ports: config.decode.ports.clone(), sampling: sampling(&config.decode) })
     }
 
     /// What was counted up to now; `None` if the thread has ended.
@@ -55,6 +58,11 @@ impl MysqlCollector {
             families.extend(metrics::mysql::families(&snapshot.stats, &self.sampling));
         }
         families
+    }
+
+    /// The same for people; `None` for a thread that has ended.
+    pub fn status(&self, snapshot: Option<&Snapshot>) -> status::Mysql {
+        status::Mysql::new(snapshot, &self.sampling, self.ports.as_slice())
     }
 }
 
@@ -91,13 +99,12 @@ fn replayed(config: &Replay) -> Result<Pipeline, ReplayError> {
 }
 
 fn options(decode: &Decode, seed: u64) -> Options {
-    Options {
-        ports: decode.ports.clone(),
-        class: decode.class,
-        max_flows: decode.max_flows,
-        seed,
-        counting: decode.counting.clone(),
-    }
+    Options { plan: plan(decode), max_flows: decode.max_flows, seed, counting: decode.counting.clone() }
+}
+
+/// What to capture at the start.
+pub(super) fn plan(decode: &Decode) -> Plan {
+    Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: None }
 }
 
 fn sampling(decode: &Decode) -> Sampling {

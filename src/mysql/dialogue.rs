@@ -120,6 +120,13 @@ impl Dialogue {
         }
     }
 
+    /// Passes over what the server sends, from a packet's first byte on, as far as it only counts.
+    #[inline]
+    pub(super) fn skim<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let answers = matches!(self.phase, Phase::Command) && !self.pending.is_empty();
+        if answers { self.response.skim(bytes) } else { bytes }
+    }
+
     #[inline]
     pub(super) fn message(
         &mut self,
@@ -128,9 +135,17 @@ impl Dialogue {
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
-        match (self.phase, direction) {
+        match (&self.phase, direction) {
             (Phase::Command, Direction::ToServer) => self.request(message, bounds, observer),
             (Phase::Command, Direction::ToClient) => self.reply(message, bounds, observer),
+            _ => self.before_commands(direction, message, observer),
+        }
+    }
+
+    #[cold]
+    fn before_commands(&mut self, direction: Direction, message: &Message<'_>, observer: &mut impl Observer) {
+        match (self.phase, direction) {
+            (Phase::Command, _) => {}
             (Phase::Greeting, Direction::ToClient) => self.greeting(message, observer),
             (Phase::Login(greeting), Direction::ToServer) => self.login(message, &greeting, observer),
             (Phase::Login(_) | Phase::Authentication, Direction::ToClient) => {
@@ -319,7 +334,7 @@ impl Dialogue {
         if let Some(schema) = schema {
             self.schema = schema;
         }
-        if let Some(name) = schema::tracked(message.head, self.capabilities) {
+        if let Some(name) = schema::tracked(message.head, status, self.capabilities) {
             self.schema = observer.schema(name);
         }
     }

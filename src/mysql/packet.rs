@@ -44,6 +44,17 @@ impl Message<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost;
 
+/// Sequence id and payload of the packet at the start of `bytes`, and what follows it; `None` unless it is there to its
+/// end and not continued by another.
+#[inline]
+pub(super) fn whole(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (header, rest) = bytes.split_first_chunk::<4>()?;
+    let header = u32::from_le_bytes(*header);
+    let length = header & CONTINUED;
+    let (payload, rest) = rest.split_at_checked(length as usize).filter(|_| length != CONTINUED)?;
+    Some(((header >> 24) as u8, payload, rest))
+}
+
 /// One direction's framing.
 #[derive(Debug)]
 pub struct Framer {
@@ -116,27 +127,26 @@ impl Framer {
         at: Timestamp,
         bounds: &Bounds,
     ) -> Option<Message<'m>> {
+        if bytes.is_empty() && self.reserved == 0 {
+            return None;
+        }
         if self.is_at_boundary()
-            && let Some(([a, b, c, sequence], rest)) = bytes.split_first_chunk::<4>()
+            && let Some((sequence, head, rest)) = whole(bytes)
         {
-            let length = u32::from_le_bytes([*a, *b, *c, 0]);
-            if length != CONTINUED
-                && let Some((head, rest)) = rest.split_at_checked(length as usize)
-            {
-                *bytes = rest;
-                return Some(Message {
-                    sequence: *sequence,
-                    last_sequence: *sequence,
-                    length: u64::from(length),
-                    head,
-                    first_at: at,
-                    at,
-                });
-            }
+            *bytes = rest;
+            return Some(Message {
+                sequence,
+                last_sequence: sequence,
+                length: head.len() as u64,
+                head,
+                first_at: at,
+                at,
+            });
         }
         self.next_split(bytes, at, bounds)
     }
 
+    #[inline(never)]
     fn next_split<'m, 'b: 'm>(
         &'m mut self,
         bytes: &mut &'b [u8],

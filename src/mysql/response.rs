@@ -10,7 +10,7 @@ use super::{
     capabilities::Capabilities,
     command::{self, Command},
     event::ServerError,
-    packet::Message,
+    packet::{self, Message},
 };
 
 /// `SERVER_MORE_RESULTS_EXISTS`: another result follows in the same response.
@@ -122,6 +122,34 @@ impl Response {
         }
     }
 
+    /// Passes over the packets at the start of `bytes` that only count: definitions and rows that are there to their
+    /// ends, which are most of what a server sends. What is left is for [`Self::message`].
+    #[inline]
+    pub fn skim<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
+        if !self.begun {
+            return bytes;
+        }
+        if let Stage::Columns(mut left) = self.stage {
+            while left > 0
+                && let Some((_, [_, ..], rest)) = packet::whole(bytes)
+            {
+                left -= 1;
+                bytes = rest;
+            }
+            self.stage = if left > 0 { Stage::Columns(left) } else { Stage::AfterColumns };
+        }
+        if matches!(self.stage, Stage::AfterColumns | Stage::Rows) {
+            // A whole packet of these first bytes is an end or an error: rows of 16 MiB are continued.
+            while let Some((_, [..0xfe, ..], rest)) = packet::whole(bytes) {
+                self.rows += 1;
+                self.stage = Stage::Rows;
+                bytes = rest;
+            }
+        }
+        bytes
+    }
+
+    #[cold]
     fn error(&mut self, message: &Message<'_>) -> Step {
         match parse_error(message.head) {
             // MariaDB's progress reports come as errors of this number.

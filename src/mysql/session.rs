@@ -200,6 +200,13 @@ impl Session {
     /// Keeps nothing of a message that will not be completed, and no room for commands that will not be answered.
     #[inline]
     fn tidy(&mut self, bounds: &Bounds) {
+        if self.dialogue.is_opaque() || self.dialogue.client_lost || self.dialogue.server_lost {
+            self.forget_unfinished(bounds);
+        }
+    }
+
+    #[cold]
+    fn forget_unfinished(&mut self, bounds: &Bounds) {
         let opaque = self.dialogue.is_opaque();
         if opaque || self.dialogue.client_lost {
             self.client.release(bounds);
@@ -267,7 +274,7 @@ impl Session {
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
-        if self.dialogue.phase == Phase::Greeting {
+        if matches!(self.dialogue.phase, Phase::Greeting) {
             return self.before_greeting(bytes);
         }
         if matches!(self.dialogue.phase, Phase::Login(_))
@@ -291,7 +298,7 @@ impl Session {
                 break;
             }
         }
-        if self.dialogue.phase == Phase::Tls {
+        if matches!(self.dialogue.phase, Phase::Tls) {
             self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
         }
     }
@@ -327,10 +334,14 @@ impl Session {
         if std::mem::take(&mut self.dialogue.server_restarts) {
             self.server.reset(bounds);
         }
-        while let Some(message) = self.server.next(&mut bytes, at, bounds) {
-            let login = self.dialogue.phase == Phase::Authentication;
+        loop {
+            if self.server.is_at_boundary() {
+                bytes = self.dialogue.skim(bytes);
+            }
+            let Some(message) = self.server.next(&mut bytes, at, bounds) else { break };
+            let login = matches!(self.dialogue.phase, Phase::Authentication);
             self.dialogue.message(Direction::ToClient, &message, bounds, observer);
-            if login && self.dialogue.phase == Phase::Command {
+            if login && matches!(self.dialogue.phase, Phase::Command) {
                 self.compression = Compression::agreed(self.dialogue.capabilities, Blocks::new);
             }
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
@@ -338,7 +349,9 @@ impl Session {
             }
         }
         // Text of another protocol, read as a packet's header, announces megabytes.
-        if self.dialogue.phase == Phase::Greeting && self.server.announced() > limits::RESPONSE_HEAD as u64 {
+        if matches!(self.dialogue.phase, Phase::Greeting)
+            && self.server.announced() > limits::RESPONSE_HEAD as u64
+        {
             self.dialogue.phase = Phase::Ignored;
         }
     }

@@ -117,8 +117,7 @@ impl Stats {
         let nanos = |durations: &[Duration]| {
             durations.iter().map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)).collect()
         };
-        let scale =
-            Scale { bounds: nanos(&counting.latency_buckets), thresholds: nanos(&counting.slow_thresholds) };
+        let scale = Scale::new(nanos(&counting.latency_buckets), nanos(&counting.slow_thresholds));
         Self {
             scale,
             packets: 0,
@@ -227,14 +226,20 @@ impl Stats {
         stats.rows_returned += reply.rows_returned;
         stats.rows_affected = stats.rows_affected.saturating_add(reply.rows_affected);
         if reply.command.runs_statement() {
-            stats.duration.observe(reply.duration, &self.scale);
-            stats.first_response.observe(reply.first_response, &self.scale);
+            let duration = self.scale.place(reply.duration);
+            // Most responses come in one piece.
+            let first_response = match reply.first_response {
+                same if same == reply.duration => duration,
+                other => self.scale.place(other),
+            };
+            stats.duration.observe(duration);
+            stats.first_response.observe(first_response);
             stats.slow.observe(reply.duration, &self.scale);
         }
     }
 
     /// Counts something that happened.
-    #[inline]
+    #[inline(always)]
     pub fn event(&mut self, event: &Event) {
         match event {
             Event::Command(command) => self.commands[*command as usize] += 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     schemas::{Full, Schemas},
     texts::Texts,
-    top::Top,
+    top::{self, Top},
 };
 use crate::{
     digest::{DigestCache, DigestId},
@@ -76,6 +76,13 @@ pub struct Shown {
 struct Key {
     id: DigestId,
     schema: SchemaId,
+}
+
+impl top::Key for Key {
+    #[inline]
+    fn spread(&self) -> u64 {
+        self.id.number() ^ u64::from(self.schema.0)
+    }
 }
 
 impl Key {

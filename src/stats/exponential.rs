@@ -54,13 +54,23 @@ impl<C> Default for Exponential<C> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(u16);
 
+/// How many places there are.
+pub const PLACES: usize = COUNTERS;
+
 impl Place {
+    /// Ascends with the durations; less than [`PLACES`].
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
     /// Of a duration in nanoseconds.
     #[inline]
     pub fn of(nanos: u64) -> Self {
-        // Seconds are 2^power × 1.fraction, so that a bucket is found by the bits of the number. The division rounds
-        // to the nearest, hence is exact wherever a power of two is meant.
-        let bits = (nanos as f64 / 1e9).to_bits();
+        // Seconds are 2^power × 1.fraction, so that a bucket is found by the bits of the number. The factor is 10^-9 to
+        // half of an f64's last place, so that where a power of two is meant the product is rounded to it.
+        let seconds = nanos.min(i64::MAX as u64) as i64 as f64 * 1e-9;
+        let bits = seconds.to_bits();
         let power = (bits >> FRACTION_BITS) as i32 - POWER_BIAS;
         let fraction = bits & ((1 << FRACTION_BITS) - 1);
         let step = GUESSES[(fraction >> (FRACTION_BITS - GUESS_BITS)) as usize];
@@ -116,7 +126,7 @@ impl Exponential {
     pub fn observe(&mut self, place: Place) {
         match &mut self.0 {
             Some(counters) => {
-                if let Some(count) = counters.get_mut(usize::from(place.0)) {
+                if let Some(count) = counters.get_mut(place.index()) {
                     *count += 1;
                 }
             }

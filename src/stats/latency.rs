@@ -1,15 +1,15 @@
 //! Latency histograms.
 
-use super::exponential::{Exponential, Place};
+use super::exponential::{Exponential, PLACES, Place};
 use crate::config::Counting;
 
 /// Upper bounds of the buckets, and what counts as slow, in nanoseconds: one of it serves all histograms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scale {
-    /// Ascending, at most [`Counting::MAX_BUCKETS`].
-    pub bounds: Vec<u64>,
-    /// At most [`Counting::MAX_THRESHOLDS`].
-    pub thresholds: Vec<u64>,
+    bounds: Vec<u64>,
+    thresholds: Vec<u64>,
+    /// For each place of an exponential histogram the bounds that are below it: where to look for a duration's bucket.
+    below: Box<[u8; PLACES]>,
 }
 
 /// Counts of durations by bucket, and their sum.
@@ -22,17 +22,45 @@ pub struct Latency {
     pub exponential: Exponential,
 }
 
-impl Latency {
-    /// Counts a duration in nanoseconds.
+/// A duration and the buckets it belongs to, found once for all histograms that it is counted in.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    nanos: u64,
+    bucket: usize,
+    place: Place,
+}
+
+impl Scale {
+    /// Ascending `bounds`, at most [`Counting::MAX_BUCKETS`], and at most [`Counting::MAX_THRESHOLDS`] `thresholds`.
+    pub fn new(bounds: Vec<u64>, thresholds: Vec<u64>) -> Self {
+        let places: Vec<usize> = bounds.iter().map(|bound| Place::of(*bound).index()).collect();
+        let below = |place| places.iter().take_while(|of_bound| **of_bound < place).count() as u8;
+        let below = Box::new(std::array::from_fn(below));
+        Self { bounds, thresholds, below }
+    }
+
+    /// Where a duration in nanoseconds is counted.
     #[inline]
-    pub fn observe(&mut self, nanos: u64, scale: &Scale) {
-        // Most durations are short, and the bounds few: faster than a binary search.
-        let index = scale.bounds.iter().take_while(|&&bound| bound < nanos).count();
-        if let Some(count) = self.buckets.get_mut(index) {
+    pub fn place(&self, nanos: u64) -> Placed {
+        let place = Place::of(nanos);
+        let mut bucket = self.below.get(place.index()).map_or(0, |below| usize::from(*below));
+        // Only bounds of the same place are left to look at, which are few or none.
+        while self.bounds.get(bucket).is_some_and(|bound| *bound < nanos) {
+            bucket += 1;
+        }
+        Placed { nanos, bucket, place }
+    }
+}
+
+impl Latency {
+    /// Counts a duration.
+    #[inline]
+    pub fn observe(&mut self, Placed { nanos, bucket, place }: Placed) {
+        if let Some(count) = self.buckets.get_mut(bucket) {
             *count += 1;
         }
         self.sum = self.sum.saturating_add(nanos);
-        self.exponential.observe(Place::of(nanos));
+        self.exponential.observe(place);
     }
 
     /// Adds the durations of another one, observed with the same scale.
@@ -86,18 +114,31 @@ mod tests {
 
     #[test]
     fn a_bucket_holds_what_is_at_most_its_bound() {
-        let scale = Scale { bounds: vec![100, 250, 1000], thresholds: vec![] };
+        let scale = Scale::new(vec![100, 250, 1000], vec![]);
         let mut latency = Latency::default();
         for nanos in [0, 100, 101, 1000, 1001, u64::MAX / 2] {
-            latency.observe(nanos, &scale);
+            latency.observe(scale.place(nanos));
         }
         assert_eq!(latency.cumulative(&scale).collect::<Vec<_>>(), [(100, 2), (250, 3), (1000, 4)]);
         assert_eq!(latency.count(), 6);
     }
 
     #[test]
+    fn bounds_may_lie_as_close_as_anybody_likes() {
+        let bounds: Vec<u64> =
+            (0..12).map(|step| 1_000_000 + step).chain((1..12).map(|power| 10 << (3 * power))).collect();
+        let mut sorted = bounds.clone();
+        sorted.sort_unstable();
+        let scale = Scale::new(sorted.clone(), vec![]);
+        for nanos in sorted.iter().flat_map(|bound| [bound - 1, *bound, bound + 1]) {
+            let bucket = sorted.iter().filter(|bound| **bound < nanos).count();
+            assert_eq!(scale.place(nanos).bucket, bucket, "{nanos}");
+        }
+    }
+
+    #[test]
     fn slow_is_what_takes_longer_than_a_threshold() {
-        let scale = Scale { bounds: vec![], thresholds: vec![1000, 10] };
+        let scale = Scale::new(vec![], vec![1000, 10]);
         let mut slow = Slow::default();
         for nanos in [10, 11, 1000, 1001] {
             slow.observe(nanos, &scale);

@@ -38,6 +38,7 @@ impl Recorder {
         self.profile.as_ref()
     }
 
+    #[cold]
     fn add_to_profile(&mut self, event: &Event) {
         let Some(profile) = &mut self.profile else { return };
         match event {
@@ -74,10 +75,13 @@ impl Observer for Recorder {
         })
     }
 
-    #[inline]
+    // Where an event is told its kind is known: what there is to do for another is left out.
+    #[inline(always)]
     fn event(&mut self, event: &Event) {
         self.stats.event(event);
-        self.add_to_profile(event);
+        if self.profile.is_some() {
+            self.add_to_profile(event);
+        }
         match event {
             Event::Statement(statement) => self.digests.sent(*statement),
             Event::Reply(reply) => {

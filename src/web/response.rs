@@ -5,13 +5,14 @@ use hyper::{
     Response, StatusCode,
     body::Bytes,
     header::{
-        ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, VARY,
-        X_CONTENT_TYPE_OPTIONS,
+        ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+        HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
 use super::{
     accept::{Coding, Negotiated},
+    page::SECURITY_POLICY,
     select::SelectError,
 };
 use crate::metrics::format::Format;
@@ -20,9 +21,6 @@ use crate::metrics::format::Format;
 pub type Page = Response<Full<Bytes>>;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
-
-/// A page that needs nothing but itself gets nothing else: no script, style, frame or form.
-const NOTHING_ELSE: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The metrics; `body` is what was agreed on.
 pub fn metrics(body: Bytes, agreed: &Negotiated) -> Page {
@@ -54,8 +52,19 @@ pub fn bad_query(error: &SelectError) -> Page {
 
 /// The page for people.
 pub fn landing(html: String) -> Page {
-    let page = page(StatusCode::OK, "text/html; charset=utf-8", html);
-    with(page, CONTENT_SECURITY_POLICY, NOTHING_ELSE)
+    let mut page = page(StatusCode::OK, "text/html; charset=utf-8", html);
+    page.headers_mut().insert(CONTENT_SECURITY_POLICY, SECURITY_POLICY.clone());
+    with(with(page, CACHE_CONTROL, "no-store"), REFERRER_POLICY, "no-referrer")
+}
+
+/// What the page for people shows, for programs.
+pub fn status(json: Vec<u8>) -> Page {
+    with(page(StatusCode::OK, "application/json", json), CACHE_CONTROL, "no-store")
+}
+
+/// A document, in Markdown, which browsers show as it is.
+pub fn doc(text: &'static str) -> Page {
+    page(StatusCode::OK, PLAIN, text)
 }
 
 /// The process serves.
@@ -142,6 +151,8 @@ mod tests {
             (ready(true), 200, PLAIN),
             (ready(false), 503, PLAIN),
             (landing("<!doctype html>".to_owned()), 200, "text/html; charset=utf-8"),
+            (status(b"{}".to_vec()), 200, "application/json"),
+            (doc("# API"), 200, PLAIN),
             (healthy(), 200, PLAIN),
             (not_found(), 404, PLAIN),
             (method_not_allowed(), 405, PLAIN),
@@ -162,7 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn the_page_for_people_may_load_and_run_nothing() {
-        assert_eq!(landing(String::new()).headers()[CONTENT_SECURITY_POLICY], NOTHING_ELSE);
+    fn the_page_for_people_may_run_its_own_style_and_script_and_load_nothing() {
+        let page = landing(String::new());
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
     }
 }

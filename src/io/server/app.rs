@@ -12,10 +12,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::body::Writer;
 use crate::{
     io::collect::Collector,
+    status::Status,
     web::{
         Route, Routes,
         accept::{self, Negotiated},
-        deadline, landing, response,
+        deadline, page, response,
         response::Page,
         select::Selection,
     },
@@ -49,7 +50,12 @@ impl App {
     pub async fn answer<B>(&self, request: &Request<B>) -> Page {
         match self.routes.find(request.method(), request.uri().path()) {
             Route::Metrics => self.metrics(request.uri(), request.headers()).await,
-            Route::Landing => self.landing(request.headers()).await,
+            Route::Landing => {
+                let html = |status: &Status| response::landing(page::html(&self.routes, status));
+                self.status(request.headers(), html).await
+            }
+            Route::Status => self.status(request.headers(), |status| response::status(status.json())).await,
+            Route::Doc(doc) => response::doc(doc.text),
             Route::Healthy => response::healthy(),
             Route::Ready => response::ready(self.collector.ready(deadline::within(request.headers())).await),
             Route::MethodNotAllowed => response::method_not_allowed(),
@@ -80,10 +86,10 @@ impl App {
         }
     }
 
-    async fn landing(&self, headers: &HeaderMap) -> Page {
+    async fn status(&self, headers: &HeaderMap, page: impl FnOnce(&Status) -> Page) -> Page {
         let within = deadline::within(headers);
         let Some(_turn) = self.turn(within).await else { return response::busy(self.max_scrapes) };
-        response::landing(landing::html(&self.routes, &self.collector.sources(within).await))
+        page(&self.collector.status(within).await)
     }
 
     /// A place among those that are answered; `None` if none gets free in time, of which a client has `within`.
