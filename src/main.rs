@@ -2,9 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::{SocketAddr, TcpListener},
     process::ExitCode,
-    sync::Arc,
 };
 
 use anyhow::Context;
@@ -13,8 +11,15 @@ use dbwire_exporter::{
     cli::{self, Stop},
     config::{Action, Check, Config, Serve, Web},
     io::{
-        check as host, collect::Collector, core_dumps, listen, log, process::Process, server,
-        signals::StopSignals, sockets,
+        check as host, clock,
+        collect::Collector,
+        core_dumps,
+        listen::{self, Listener},
+        log,
+        process::Process,
+        server::{self, App, Guard, WebConfigFile},
+        signals::StopSignals,
+        sockets,
     },
     metrics::build,
     web::Routes,
@@ -104,7 +109,9 @@ fn print_replay(config: &Replay) -> anyhow::Result<()> {
 
 fn run_daemon(config: &Serve) -> anyhow::Result<()> {
     // First what may fail, so that a start that fails says one thing only.
-    let listeners = listen::bind(&config.web.listen)?;
+    let web_config = config.web.config_file.as_deref().map(WebConfigFile::open).transpose();
+    let web_config = web_config.context("cannot use --web.config.file")?;
+    let listeners = listeners(&config.web)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -115,7 +122,20 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
     };
     tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
     let collector = start_collectors(config)?;
-    runtime.block_on(serve(&config.web, listeners, collector, stop))
+    let scheme = if web_config.as_ref().is_some_and(WebConfigFile::serves_tls) { "https" } else { "http" };
+    let guard = web_config.map(Guard::start).transpose();
+    let guard = guard.context("cannot start the thread that compares passwords (see ulimit -u)")?;
+    let routes = Routes::new(&config.web.telemetry_path);
+    for listener in &listeners {
+        tracing::info!(url = listener.url(scheme, routes.telemetry_path())?, "serving");
+    }
+    let created = config.web.created_samples.then(clock::unix_seconds);
+    let app = App::new(routes, collector, config.web.max_requests, guard).with_created(created);
+    runtime.block_on(serve(listeners, app, stop))
+}
+
+fn listeners(config: &Web) -> anyhow::Result<Vec<Listener>> {
+    Ok(if config.systemd_socket { listen::from_systemd()? } else { listen::bind(&config.listen)? })
 }
 
 /// What cannot be read or captured is no reason not to start: the page tells, and the log says what to do.
@@ -134,37 +154,10 @@ fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
     ))
 }
 
-async fn serve(
-    config: &Web,
-    listeners: Vec<TcpListener>,
-    collector: Collector,
-    stop: StopSignals,
-) -> anyhow::Result<()> {
-    let routes = Routes::new(&config.telemetry_path);
-    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
-    let listeners =
-        listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
-    for address in addresses {
-        tracing::info!(%address, url = url(address, &routes), "serving");
-    }
-    let app = server::App::new(routes, collector, config.max_requests, None);
+async fn serve(listeners: Vec<Listener>, app: App, stop: StopSignals) -> anyhow::Result<()> {
     let stop = async {
         let signal = stop.wait().await;
         tracing::info!(signal, "stopping");
     };
-    server::serve(listeners, Arc::new(app), stop).await;
-    Ok(())
-}
-
-/// Where to look, as something to click on.
-fn url(mut address: SocketAddr, routes: &Routes) -> String {
-    let path = routes.telemetry_path();
-    if address.ip().is_unspecified() {
-        return format!("http://localhost:{}{path}", address.port());
-    }
-    if let SocketAddr::V6(v6) = &mut address {
-        // A zone has no agreed form in a URL.
-        v6.set_scope_id(0);
-    }
-    format!("http://{address}{path}")
+    server::serve(listeners, app, stop).await.context("cannot wait for connections")
 }

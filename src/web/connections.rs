@@ -115,7 +115,8 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const PATIENCE: Patience = Patience { first: SECOND, idle: Duration::from_secs(60), answer: Duration::from_secs(9) };
+    const PATIENCE: Patience =
+        Patience { first: SECOND, idle: Duration::from_secs(60), answer: Duration::from_secs(9) };
 
     #[test]
     fn the_one_that_waits_longest_gives_way() {

@@ -146,7 +146,8 @@ impl Settings {
 
     /// The files that it names.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let pems = self.tls.iter().flat_map(|tls| [Some(&tls.certificates), Some(&tls.key), tls.client_ca.as_ref()]);
+        let pems =
+            self.tls.iter().flat_map(|tls| [Some(&tls.certificates), Some(&tls.key), tls.client_ca.as_ref()]);
         pems.flatten().filter_map(|pem| match pem {
             Pem::File(path) => Some(path.as_path()),
             Pem::Inline(_) => None,

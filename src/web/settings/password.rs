@@ -37,7 +37,8 @@ impl PasswordHash {
         if empty != Some("") || !version_known || !rest_fits || parts.next().is_some() {
             return Err(not_bcrypt());
         }
-        let cost = cost.filter(|cost| cost.len() == 2).and_then(|cost| cost.parse().ok()).ok_or_else(not_bcrypt)?;
+        let cost =
+            cost.filter(|cost| cost.len() == 2).and_then(|cost| cost.parse().ok()).ok_or_else(not_bcrypt)?;
         if !(Self::MIN_COST..=Self::MAX_COST).contains(&cost) {
             return Err(format!("has cost {cost}; {} to {} are possible", Self::MIN_COST, Self::MAX_COST));
         }

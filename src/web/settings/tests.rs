@@ -13,7 +13,9 @@ fn tls(more: &str) -> Result<Tls, String> {
 
 #[test]
 fn nothing_in_the_file_is_nothing_asked_for() {
-    for text in ["", "# only a comment\n", "{}", "tls_server_config:\nbasic_auth_users:\n", "tls_server_config: {}"] {
+    for text in
+        ["", "# only a comment\n", "{}", "tls_server_config:\nbasic_auth_users:\n", "tls_server_config: {}"]
+    {
         assert_eq!(parse(text), Ok(Settings::default()), "{text:?}");
     }
 }
@@ -50,7 +52,10 @@ fn every_key_of_the_toolkit_is_read() {
     let settings = parse(&text).unwrap();
     let tls = settings.tls.as_ref().unwrap();
     assert_eq!(tls.certificates, Pem::Inline("CERT\n".to_owned()));
-    assert_eq!((tls.client_auth, &tls.client_ca), (ClientAuth::RequireAndVerify, &Some(Pem::Inline("CA".to_owned()))));
+    assert_eq!(
+        (tls.client_auth, &tls.client_ca),
+        (ClientAuth::RequireAndVerify, &Some(Pem::Inline("CA".to_owned())))
+    );
     assert_eq!(tls.client_allowed_sans, ["a.example", "10.0.0.1"]);
     assert_eq!((tls.min_version, tls.prefer_server_cipher_suites), (TlsVersion::Tls13, false));
     assert_eq!(tls.curves, [Curve::X25519, Curve::P521]);
@@ -75,7 +80,10 @@ fn what_makes_no_sense_is_refused_by_its_key() {
         ("  min_version: SSL3", "min_version: unknown TLS version: SSL3"),
         ("  max_version: TLS11", "max_version: TLS11 is not spoken any more"),
         ("  min_version: TLS13\n  max_version: TLS12", "min_version: is above max_version"),
-        ("  cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]", "cipher_suites: unknown cipher: TLS_RSA_WITH_RC4_128_SHA"),
+        (
+            "  cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]",
+            "cipher_suites: unknown cipher: TLS_RSA_WITH_RC4_128_SHA",
+        ),
         ("  curve_preferences: [P256]", "curve_preferences: unknown curve: P256"),
         ("  client_auth_type: Maybe", "client_auth_type: unknown: Maybe"),
         ("  client_ca_file: ca", "client_ca_file: needs a client_auth_type"),
@@ -94,7 +102,10 @@ fn what_makes_no_sense_is_refused_by_its_key() {
     let cases = [
         ("tls_server_config: {cert_file: a}", "tls_server_config: missing one of key or key_file"),
         ("tls_server_config: {key: a}", "tls_server_config: missing one of cert or cert_file"),
-        ("http_server_config: {headers: {X-Other: a}}", "headers: HTTP header \"X-Other\" can not be configured"),
+        (
+            "http_server_config: {headers: {X-Other: a}}",
+            "headers: HTTP header \"X-Other\" can not be configured",
+        ),
         (
             "http_server_config: {headers: {X-Frame-Options: allow}}",
             "headers: invalid value for X-Frame-Options: expected one of [\"deny\", \"sameorigin\"]",
@@ -135,7 +146,15 @@ fn passwords_are_bcrypt_hashes_of_a_bearable_cost() {
         let text = HASH.replace("2y", version);
         assert_eq!(hash(&text), Ok(text));
     }
-    for text in ["", "secret", &HASH[1..], &HASH[..59], &HASH.replace("10", "1"), &HASH.replace("2y", "2"), "$2y$10$é"] {
+    for text in [
+        "",
+        "secret",
+        &HASH[1..],
+        &HASH[..59],
+        &HASH.replace("10", "1"),
+        &HASH.replace("2y", "2"),
+        "$2y$10$é",
+    ] {
         assert!(hash(text).unwrap_err().starts_with("is not a bcrypt hash"), "{text}");
     }
     for cost in ["03", "17", "31"] {
@@ -162,7 +181,8 @@ fn errors_and_debugging_tell_no_secret() {
         let error = parse(&text).unwrap_err();
         assert!(!error.contains(secret), "{error}");
     }
-    let settings = parse(&format!("tls_server_config: {{cert: a, key: {secret}}}\nbasic_auth_users: {{a: {HASH}}}"));
+    let settings =
+        parse(&format!("tls_server_config: {{cert: a, key: {secret}}}\nbasic_auth_users: {{a: {HASH}}}"));
     let debugged = format!("{:?}", settings.unwrap());
     assert!(!debugged.contains(secret) && !debugged.contains("QOauh"), "{debugged}");
 }
