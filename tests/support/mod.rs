@@ -6,9 +6,11 @@
 // Tests start programs and read files and clocks; the library does not.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod certificates;
 pub mod children;
 pub mod clients;
 pub mod corpus;
+pub mod curl;
 pub mod dialogue;
 pub mod exporter;
 pub mod exposition;
