@@ -51,6 +51,7 @@ pub struct Config {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one, made once")]
 pub enum Action {
     /// Serve until told to stop.
     Serve(Serve),
@@ -66,6 +67,8 @@ pub enum Action {
 pub struct Serve {
     /// The HTTP server.
     pub web: Web,
+    /// Whether to give up files and system calls that are not needed.
+    pub sandbox: bool,
     /// The socket collector, unless switched off.
     pub sockets: Option<Sockets>,
     /// The MySQL collector, unless switched off.
@@ -118,6 +121,7 @@ impl Serve {
         let sockets = || Sockets::from_cli(args.sockets, mysql_ports);
         let serve = Self {
             web: Web::from_cli(args.web)?,
+            sandbox: args.process.sandbox(),
             sockets: args.collectors.sockets().then(sockets).transpose()?,
             #[cfg(feature = "capture")]
             mysql: args.collectors.mysql().then(|| Mysql::from_cli(args.capture, args.decode)).transpose()?,
@@ -196,6 +200,7 @@ mod tests {
             created_samples: false,
         };
         assert_eq!(serve.web, web);
+        assert!(serve.sandbox);
         assert_eq!(serve.sockets, Some(Sockets::default()));
     }
 

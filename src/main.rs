@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -17,6 +18,7 @@ use dbwire_exporter::{
         listen::{self, Listener},
         log,
         process::Process,
+        sandbox::Policy,
         server::{self, App, Guard, WebConfigFile},
         signals::StopSignals,
         sockets,
@@ -27,7 +29,7 @@ use dbwire_exporter::{
 #[cfg(feature = "capture")]
 use dbwire_exporter::{
     config::Replay,
-    io::mysql::{self, MysqlCollector},
+    io::mysql::{self, MysqlCollector, OpenMysql},
     metrics::text,
 };
 
@@ -121,7 +123,7 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
         StopSignals::install().context("cannot handle SIGTERM and SIGINT")?
     };
     tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
-    let collector = start_collectors(config)?;
+    let collector = start_collectors(config, web_config.as_ref())?;
     let scheme = if web_config.as_ref().is_some_and(WebConfigFile::serves_tls) { "https" } else { "http" };
     let guard = web_config.map(Guard::start).transpose();
     let guard = guard.context("cannot start the thread that compares passwords (see ulimit -u)")?;
@@ -138,20 +140,38 @@ fn listeners(config: &Web) -> anyhow::Result<Vec<Listener>> {
     Ok(if config.systemd_socket { listen::from_systemd()? } else { listen::bind(&config.listen)? })
 }
 
+/// Opens what takes a right, gives up all rights, and only then starts threads.
+///
 /// What cannot be read or captured is no reason not to start: the page tells, and the log says what to do.
-fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
+fn start_collectors(config: &Serve, web_config: Option<&WebConfigFile>) -> anyhow::Result<Collector> {
     let advice = |collector| format!("cannot start the {collector} collector (see ulimit -n and -u)");
+    let policy = policy(config, web_config);
     #[cfg(feature = "capture")]
     let mysql =
-        config.mysql.as_ref().map(MysqlCollector::start).transpose().with_context(|| advice("MySQL"))?;
+        config.mysql.as_ref().map(MysqlCollector::open).transpose().with_context(|| advice("MySQL"))?;
+    let sockets = config.sockets.as_ref();
+    let namespaces = sockets.map(|sockets| sockets::enter_namespaces(sockets, &policy)).transpose()?;
+    let sandbox = policy.enforce()?;
+    #[cfg(feature = "capture")]
+    let mysql = mysql.map(OpenMysql::start).transpose().with_context(|| advice("MySQL"))?;
     let sockets =
-        config.sockets.as_ref().map(sockets::start).transpose().with_context(|| advice("sockets"))?;
+        sockets.zip(namespaces).map(|(config, namespaces)| sockets::start_beside(config, namespaces));
+    let sockets = sockets.transpose().with_context(|| advice("sockets"))?;
     Ok(Collector::new(
-        Process::for_self(),
+        Process::for_self().held_by(sandbox),
         sockets,
         #[cfg(feature = "capture")]
         mysql,
     ))
+}
+
+/// What the process goes on to read.
+fn policy(config: &Serve, web_config: Option<&WebConfigFile>) -> Policy {
+    let procfs = config.sockets.as_ref().map(|sockets| sockets.procfs.clone());
+    let mut readable = ["/proc", "/sys/class/net", "/sys/devices", "/dev/null"].map(PathBuf::from).to_vec();
+    readable.extend(procfs);
+    readable.extend(web_config.iter().flat_map(|file| file.read_later()));
+    Policy { readable, confine: config.sandbox }
 }
 
 async fn serve(listeners: Vec<Listener>, app: App, stop: StopSignals) -> anyhow::Result<()> {

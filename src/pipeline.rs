@@ -233,6 +233,10 @@ impl Handler<Connection> for Sink {
         });
     }
 
+    fn left_open(&mut self, connection: &mut Connection) {
+        connection.session.settle(&mut self.recorder);
+    }
+
     fn forget(&mut self, mut connection: Connection, bounds: &Bounds) {
         connection.session.release(Shared { bounds, codecs: &self.codecs });
     }
@@ -279,6 +283,6 @@ impl Receiver for Decoder<'_> {
         if why == Missing::Cut {
             self.count_bytes(direction, u64::from(length));
         }
-        self.feed(|session, shared, recorder| session.gap(direction, at, length, shared, recorder));
+        self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
     }
 }

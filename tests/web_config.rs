@@ -1,5 +1,7 @@
 //! `--web.config.file`: TLS, client certificates, passwords, headers and what happens when the files change, by curl.
 
+#![allow(clippy::disallowed_methods, reason = "a test writes files and starts programs")]
+
 mod support;
 
 use std::{fs, path::Path, process::Command, time::Duration};

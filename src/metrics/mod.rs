@@ -24,6 +24,7 @@ pub mod names;
 mod native;
 mod number;
 mod protobuf;
+pub mod sandbox;
 pub mod scrape;
 pub mod sockets;
 pub mod text;

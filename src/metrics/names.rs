@@ -170,6 +170,8 @@ metrics! {
         "Times the file of --web.config.file, or one that it names, had changed and was read again.";
     WEB_CONFIG_LAST_RELOAD_SUCCESSFUL = Gauge "dbwire_web_config_last_reload_successful" []
         "1 unless the web configuration as it is now could not be used, and an older one is in force.";
+    SANDBOX_INFO = Gauge "dbwire_sandbox_info" ["landlock", "seccomp"]
+        "1, with how far the kernel keeps this process from files and system calls that it does not need.";
     BUILD_INFO = Gauge "dbwire_build_info" ["version", "revision", "rustversion", "features"]
         "1, with what this binary was built from.";
 }

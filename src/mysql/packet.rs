@@ -10,6 +10,7 @@
 use crate::{
     limits::{Bounds, Limit, MESSAGE_OWN},
     packet::Timestamp,
+    stream::Missing,
 };
 
 /// A packet of this length is continued.
@@ -30,6 +31,8 @@ pub struct Message<'a> {
     pub first_at: Timestamp,
     /// When its last byte arrived.
     pub at: Timestamp,
+    /// Whether `at` is not known but for being too late: the last byte was never captured.
+    pub late: bool,
 }
 
 impl Message<'_> {
@@ -141,6 +144,7 @@ impl Framer {
                 head,
                 first_at: at,
                 at,
+                late: false,
             });
         }
         self.next_split(bytes, at, bounds)
@@ -166,7 +170,7 @@ impl Framer {
             self.keep(taken, bounds);
             self.advance(here as u32);
             if self.is_complete() {
-                return Some(self.complete(at));
+                return Some(self.complete(at, false));
             }
         }
         None
@@ -177,13 +181,13 @@ impl Framer {
     /// # Errors
     /// [`Lost`] unless all of them belong to the payload of the packet under way. `Ok(Some)` if they were the last
     /// of a message.
-    pub fn skip(&mut self, length: u32, at: Timestamp) -> Result<Option<Message<'_>>, Lost> {
+    pub fn skip(&mut self, length: u32, at: Timestamp, why: Missing) -> Result<Option<Message<'_>>, Lost> {
         if !self.begun || self.remaining < length || self.remaining == 0 {
             return Err(Lost);
         }
         self.sealed = true;
         self.advance(length);
-        Ok(self.is_complete().then(|| self.complete(at)))
+        Ok(self.is_complete().then(|| self.complete(at, why == Missing::Lost)))
     }
 
     /// Forgets a message under way, and gives back all memory.
@@ -232,7 +236,7 @@ impl Framer {
         self.begun && self.remaining == 0 && !self.continued
     }
 
-    fn complete(&mut self, at: Timestamp) -> Message<'_> {
+    fn complete(&mut self, at: Timestamp, late: bool) -> Message<'_> {
         self.begun = false;
         self.header_length = 0;
         Message {
@@ -242,6 +246,7 @@ impl Framer {
             head: &self.head,
             first_at: self.first_at,
             at,
+            late,
         }
     }
 

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     limits::{self, Bounds},
     packet::Timestamp,
-    stream::{Direction, flows::Start},
+    stream::{Direction, Missing, flows::Start},
 };
 
 /// What comes next in a compressed direction.
@@ -136,6 +136,7 @@ impl Session {
         direction: Direction,
         at: Timestamp,
         length: u32,
+        why: Missing,
         shared: Shared<'_>,
         observer: &mut impl Observer,
     ) {
@@ -144,7 +145,7 @@ impl Session {
         } else if self.compression.is_some() {
             self.unpack(direction, at, Input::Gap(length), shared, observer);
         } else {
-            self.missing(direction, at, length, shared.bounds, observer);
+            self.missing(direction, at, length, why, shared.bounds, observer);
         }
     }
 
@@ -164,7 +165,7 @@ impl Session {
         let waits = direction == Direction::ToClient && blocks.is_lost() && !self.dialogue.server_restarts;
         let out = |piece: Piece<'_>| match piece {
             Piece::Bytes(bytes) => self.packets(direction, at, bytes, bounds, observer),
-            Piece::Gap(length) => self.missing(direction, at, length, bounds, observer),
+            Piece::Gap(length) => self.missing(direction, at, length, Missing::Lost, bounds, observer),
             Piece::Lost => self.dialogue.lose(direction, observer),
         };
         match input {
@@ -223,6 +224,7 @@ impl Session {
         direction: Direction,
         at: Timestamp,
         length: u32,
+        why: Missing,
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
@@ -233,7 +235,7 @@ impl Session {
             Direction::ToServer => &mut self.client,
             Direction::ToClient => &mut self.server,
         };
-        match framer.skip(length, at) {
+        match framer.skip(length, at, why) {
             Ok(Some(message)) => self.dialogue.message(direction, &message, bounds, observer),
             Ok(None) => {}
             Err(Lost) => {
@@ -253,6 +255,12 @@ impl Session {
         if let Some(tls) = &mut self.tls {
             tls.closed(observer);
         }
+        self.settle(observer);
+    }
+
+    /// Nothing more of it will be seen.
+    pub fn settle(&mut self, observer: &mut impl Observer) {
+        self.dialogue.settle(observer);
     }
 
     /// The connection is being forgotten: gives back what it reserved.

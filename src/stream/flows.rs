@@ -86,6 +86,8 @@ pub trait Handler<S> {
     fn receiver<'a>(&'a mut self, session: &'a mut S, bounds: &'a Bounds) -> impl Receiver + 'a;
     /// It ended. Bytes that were held back may still follow.
     fn closed(&mut self, session: &mut S, ending: Ending);
+    /// The input has ended, and the connection has not: nothing more of it will follow.
+    fn left_open(&mut self, session: &mut S);
     /// It is being forgotten: gives back what it reserved.
     fn forget(&mut self, session: S, bounds: &Bounds);
 }
@@ -229,6 +231,9 @@ impl<S> FlowTable<S> {
     pub fn finish(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
         for flow in self.slots.iter_mut().filter_map(|slot| slot.flow.as_mut()) {
             flow.assembler.flush(bounds, &mut handler.receiver(&mut flow.session, bounds));
+            if flow.phase != Phase::Ended {
+                handler.left_open(&mut flow.session);
+            }
         }
     }
 

@@ -30,7 +30,8 @@ mod tests {
 
     #[test]
     fn credentials_are_what_is_before_and_after_the_first_colon() {
-        let cases: [(Option<&str>, Option<(&str, &[u8])>); 9] = [
+        type Case = (Option<&'static str>, Option<(&'static str, &'static [u8])>);
+        let cases: [Case; 9] = [
             (None, None),
             // The example of RFC 7617 section 2.
             (Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="), Some(("Aladdin", b"open sesame"))),

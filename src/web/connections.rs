@@ -111,6 +111,7 @@ impl<T> Connections<T> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "any instant will do")]
 mod tests {
     use super::*;
 

@@ -8,6 +8,8 @@ const SERVER: u16 = 3306;
 const CAPABILITIES: u32 = 1 << 9 | 1 << 15 | 1 << 3 | 1 << 19;
 /// Nanoseconds from a request to its response.
 const ANSWER_TIME: u64 = 1_000_000;
+/// Nanoseconds from a packet to the next.
+const GAP: u64 = 1000;
 
 /// One connection's packets, in order; each goes to `sink` with its time in nanoseconds.
 pub struct Conversation<F: FnMut(u64, &[u8])> {
@@ -45,9 +47,19 @@ impl<F: FnMut(u64, &[u8])> Conversation<F> {
 
     /// A request and its response.
     pub fn exchange(&mut self, request: &[u8], response: &[u8]) {
+        self.exchange_in(ANSWER_TIME + GAP, request, response);
+    }
+
+    /// The same, from one's packet to the other's in `nanos`, at least 1000.
+    fn exchange_in(&mut self, nanos: u64, request: &[u8], response: &[u8]) {
         self.packet(0, 0, request);
-        self.now += ANSWER_TIME;
+        self.now += nanos - GAP;
         self.packet(1, 1, response);
+    }
+
+    /// A statement as text that takes `nanos`, at least 1000.
+    pub fn query_of(&mut self, nanos: u64, sql: &[u8], response: &[u8]) {
+        self.exchange_in(nanos, &[b"\x03", sql].concat(), response);
     }
 
     /// A statement as text.
@@ -99,7 +111,7 @@ impl<F: FnMut(u64, &[u8])> Conversation<F> {
         (self.sink)(self.now, &self.frame);
         let length = payload.len() as u32 + u32::from(flags & 0x03 != 0);
         self.next[from] = self.next[from].wrapping_add(length);
-        self.now += 1000;
+        self.now += GAP;
     }
 }
 

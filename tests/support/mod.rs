@@ -16,6 +16,7 @@ pub mod exporter;
 pub mod exposition;
 pub mod mariadb;
 pub mod netns;
+pub mod page_server;
 pub mod prometheus;
 pub mod skip;
 pub mod tcpdump;

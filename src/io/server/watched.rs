@@ -95,8 +95,7 @@ impl WebConfigFile {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let paths =
             state.stamps.iter().flat_map(|(path, _)| [Some(path.clone()), fs::canonicalize(path).ok()]);
-        let folders: BTreeSet<_> =
-            paths.flatten().filter_map(|path| Some(folder(&path).to_owned())).collect();
+        let folders: BTreeSet<_> = paths.flatten().map(|path| folder(&path).to_owned()).collect();
         folders.into_iter().collect()
     }
 

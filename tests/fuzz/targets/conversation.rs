@@ -14,7 +14,7 @@ use dbwire_exporter::{
     },
     packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
-    stream::{Direction, flows::Start},
+    stream::{Direction, Missing, flows::Start},
 };
 
 use super::input::{Input, direction};
@@ -83,7 +83,7 @@ pub fn session(data: &[u8]) {
         let (direction, at, step) = step(&mut input, &mut ledger.now);
         match step {
             Step::Bytes(bytes) => session.data(direction, at, bytes, shared, &mut ledger),
-            Step::Gap(length) => session.gap(direction, at, length, shared, &mut ledger),
+            Step::Gap(length) => session.gap(direction, at, length, Missing::Lost, shared, &mut ledger),
         }
         let _ = session.visibility();
     }
