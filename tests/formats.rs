@@ -53,7 +53,9 @@ fn capture(durations: &[u64], path: &Path) {
             frames.push((at, frame.to_vec()));
         });
     for nanos in durations {
-        conversation.query_of(*nanos, b"select a from t", OK);
+        // Less what there is between one packet and the next anyway.
+        conversation.answer_time = nanos - 1000;
+        conversation.query(b"select a from t", OK);
     }
     conversation.close();
     write_pcap(path, &frames);
