@@ -7,6 +7,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "capture")]
+mod askers;
 pub mod build;
 #[cfg(feature = "capture")]
 pub mod capture;
@@ -20,6 +22,8 @@ mod latencies;
 #[cfg(feature = "capture")]
 pub mod mysql;
 pub mod names;
+#[cfg(feature = "capture")]
+mod native;
 mod number;
 mod protobuf;
 pub mod sandbox;
