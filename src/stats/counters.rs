@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::{
     digests::{DigestStats, Shown},
     latency::{Latency, Scale, Slow},
+    traces::Traced,
 };
 use crate::{
     config::Counting,
@@ -86,6 +87,8 @@ pub struct Stats {
     pub other_errors: u64,
     /// The digests that are shown.
     pub digests: Vec<Shown>,
+    /// Statements that belong to traces: the latest of each kind and bucket.
+    pub traced: Vec<Traced>,
     /// All other statements, those without a digest included.
     pub other_digests: DigestStats,
     tls_handshakes: [[u64; 2]; Version::ALL.len()],
@@ -132,6 +135,7 @@ impl Stats {
             errors: HashMap::default(),
             other_errors: 0,
             digests: Vec::new(),
+            traced: Vec::new(),
             other_digests: DigestStats::default(),
             opened: 0,
             request_bytes: 0,

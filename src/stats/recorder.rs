@@ -1,6 +1,6 @@
 //! Takes the decoder's events, counts them, and knows the statements they are about.
 
-use super::{Stats, digests::Digests, profile::Profile};
+use super::{Stats, digests::Digests, profile::Profile, traces::Traces};
 use crate::{
     config::Counting,
     limits::Limit,
@@ -17,6 +17,7 @@ pub struct Recorder {
     /// The counters; those of digests as of the last [`Self::publish`].
     pub stats: Stats,
     digests: Digests,
+    traces: Traces,
     /// Only for a report.
     profile: Option<Profile>,
 }
@@ -25,12 +26,18 @@ impl Recorder {
     /// Nothing counted yet.
     pub fn new(counting: &Counting) -> Self {
         let digests = Digests::new(counting.max_digests, counting.digest_text);
-        Self { stats: Stats::new(counting), digests, profile: counting.profile.then(Profile::default) }
+        Self {
+            stats: Stats::new(counting),
+            digests,
+            traces: Traces::default(),
+            profile: counting.profile.then(Profile::default),
+        }
     }
 
     /// Packet time has reached `now`.
     pub fn tick(&mut self, now: Timestamp) {
         self.digests.tick(now);
+        self.traces.tick(now);
     }
 
     /// What a report is made of, if [`Counting::profile`] asked for it.
@@ -58,6 +65,7 @@ impl Recorder {
     pub fn publish(&mut self) -> &mut Stats {
         self.stats.digests = self.digests.shown();
         self.stats.other_digests = self.digests.other();
+        self.stats.traced = self.traces.latest();
         &mut self.stats
     }
 }
@@ -65,7 +73,7 @@ impl Recorder {
 impl Observer for Recorder {
     #[inline]
     fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
-        self.digests.identify(sql, context)
+        StatementRef { trace: self.traces.note(sql), ..self.digests.identify(sql, context) }
     }
 
     fn schema(&mut self, name: &[u8]) -> SchemaId {
@@ -87,6 +95,7 @@ impl Observer for Recorder {
             Event::Reply(reply) => {
                 if let Some(statement) = reply.statement {
                     self.digests.answered(statement, reply);
+                    self.traces.answered(statement, reply, &self.stats.scale);
                 }
             }
             _ => {}
