@@ -17,11 +17,12 @@ use dbwire_exporter::{
         core_dumps,
         listen::{self, Listener},
         log,
+        notify::Manager,
         process::Process,
         sandbox::Policy,
         server::{self, App, Guard, WebConfigFile},
         signals::StopSignals,
-        sockets,
+        sockets, supervisor, watchdog,
     },
     metrics::build,
     web::Routes,
@@ -66,6 +67,7 @@ fn complain(message: &str) {
 
 fn run(config: Config) -> anyhow::Result<ExitCode> {
     log::start(config.log);
+    supervisor::log_panics();
     core_dumps::forbid().context("cannot set the limit of core dumps (see ulimit -c)")?;
     match config.action {
         Action::Serve(serve) => run_daemon(&serve).map(|()| ExitCode::SUCCESS),
@@ -122,8 +124,10 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
         let _inside = runtime.enter();
         StopSignals::install().context("cannot handle SIGTERM and SIGINT")?
     };
+    let manager = Manager::from_environment().context("cannot reach the service manager (NOTIFY_SOCKET)")?;
     tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
     let collector = start_collectors(config, web_config.as_ref())?;
+    let pulse = collector.pulse();
     let scheme = if web_config.as_ref().is_some_and(WebConfigFile::serves_tls) { "https" } else { "http" };
     let guard = web_config.map(Guard::start).transpose();
     let guard = guard.context("cannot start the thread that compares passwords (see ulimit -u)")?;
@@ -133,7 +137,12 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
     }
     let created = config.web.created_samples.then(clock::unix_seconds);
     let app = App::new(routes, collector, config.web.max_requests, guard).with_created(created);
-    runtime.block_on(serve(listeners, app, stop))
+    runtime.block_on(async {
+        tokio::select! {
+            served = serve(listeners, app, stop) => served,
+            () = watchdog::watch(manager.as_ref(), &pulse) => Ok(()),
+        }
+    })
 }
 
 fn listeners(config: &Web) -> anyhow::Result<Vec<Listener>> {

@@ -20,6 +20,7 @@ pub mod log;
 #[cfg(feature = "capture")]
 pub mod mysql;
 pub mod netlink;
+pub mod notify;
 #[cfg(feature = "capture")]
 pub mod pcap;
 pub mod process;
@@ -31,3 +32,5 @@ pub mod server;
 pub mod signals;
 mod socket_reader;
 pub mod sockets;
+pub mod supervisor;
+pub mod watchdog;

@@ -142,7 +142,9 @@ metrics! {
     MYSQL_FLOWS = Gauge "dbwire_mysql_flows" ["visibility"]
         "Connections tracked now, by what can be seen of them.";
     MYSQL_GAPS = Counter "dbwire_mysql_gaps_total" []
-        "Holes in the TCP streams of sampled connections (packets lost, or cut by the snapshot length).";
+        "Holes in the TCP streams of sampled connections (packets lost, or requests cut by the snapshot length).";
+    MYSQL_CUT_REPLIES = Counter "dbwire_mysql_cut_replies_total" []
+        "Replies longer than what was captured of them, whose rows, late errors and status are unknown.";
     MYSQL_DESYNCS = Counter "dbwire_mysql_desyncs_total" []
         "Times the decoder lost its place in a conversation.";
     MYSQL_RESYNCS = Counter "dbwire_mysql_resyncs_total" []
@@ -170,6 +172,10 @@ metrics! {
         "Times the file of --web.config.file, or one that it names, had changed and was read again.";
     WEB_CONFIG_LAST_RELOAD_SUCCESSFUL = Gauge "dbwire_web_config_last_reload_successful" []
         "1 unless the web configuration as it is now could not be used, and an older one is in force.";
+    COLLECTOR_PANICS = Counter "dbwire_collector_panics_total" ["collector"]
+        "Times a collector failed in a way that it never should, and began to count anew.";
+    LOG_SUPPRESSED = Counter "dbwire_log_suppressed_messages_total" []
+        "Log messages left out because too many of their kind came before them.";
     SANDBOX_INFO = Gauge "dbwire_sandbox_info" ["landlock", "seccomp"]
         "1, with how far the kernel keeps this process from files and system calls that it does not need.";
     BUILD_INFO = Gauge "dbwire_build_info" ["version", "revision", "rustversion", "features"]

@@ -100,6 +100,8 @@ pub struct Stats {
     pub response_bytes: u64,
     /// Holes in streams.
     pub gaps: u64,
+    /// Replies whose rows, late errors and status are not known, because their ends were not captured.
+    pub cut_replies: u64,
     /// Times the decoder lost its place.
     pub desyncs: u64,
     /// Times it found it again.
@@ -141,6 +143,7 @@ impl Stats {
             request_bytes: 0,
             response_bytes: 0,
             gaps: 0,
+            cut_replies: 0,
             desyncs: 0,
             resyncs: 0,
             limit_hits: [0; _],
@@ -254,6 +257,7 @@ impl Stats {
             Event::TlsHandshake { version, complete } => {
                 self.tls_handshakes[*version as usize][usize::from(*complete)] += 1;
             }
+            Event::CutReply => self.cut_replies += 1,
             Event::Desync => self.desyncs += 1,
             Event::Resync => self.resyncs += 1,
         }
