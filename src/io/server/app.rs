@@ -196,7 +196,7 @@ mod tests {
         for path in ["/", "/api/v1/status"] {
             for (accepted, coding) in [("gzip", Some("gzip")), ("gzip, zstd", Some("zstd")), ("br", None)] {
                 let request = Request::get(path).header("accept-encoding", accepted).body(()).unwrap();
-                let headers = app.answer(&request).await.into_parts().0.headers;
+                let headers = app.answer(&request, Source::Local).await.into_parts().0.headers;
                 let told = headers.get("content-encoding").map(|coding| coding.to_str().unwrap());
                 assert_eq!((told, &headers["vary"]), (coding, &HeaderValue::from_static("Accept-Encoding")));
             }
