@@ -2,6 +2,7 @@
 //! bounded.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test connects and reads files")]
+#![allow(clippy::print_stdout, reason = "what was measured")]
 
 mod support;
 
