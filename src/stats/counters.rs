@@ -9,6 +9,7 @@ use super::{
     askers::Row,
     digests::{DigestStats, Shown},
     latency::{Latency, Scale, Slow},
+    traces::Traced,
 };
 use crate::{
     config::Counting,
@@ -87,6 +88,8 @@ pub struct Stats {
     pub other_errors: u64,
     /// The digests that are shown.
     pub digests: Vec<Shown>,
+    /// Statements that belong to traces: the latest of each kind and bucket.
+    pub traced: Vec<Traced>,
     /// All other statements, those without a digest included.
     pub other_digests: DigestStats,
     /// Users, *unknown* and *other* first, where they are counted.
@@ -139,6 +142,7 @@ impl Stats {
             errors: HashMap::default(),
             other_errors: 0,
             digests: Vec::new(),
+            traced: Vec::new(),
             other_digests: DigestStats::default(),
             users: Vec::new(),
             clients: Vec::new(),

@@ -52,6 +52,13 @@ impl Scale {
     }
 }
 
+impl Placed {
+    /// Which bucket it is in, from 0; what is above every bound is in the last one.
+    pub fn bucket(self) -> usize {
+        self.bucket
+    }
+}
+
 impl Latency {
     /// Counts a duration.
     #[inline]
