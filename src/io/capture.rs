@@ -106,14 +106,22 @@ pub struct CaptureThread {
 }
 
 impl CaptureThread {
-    /// Opens the capture, here and now, and starts the thread, named `capture`.
+    /// [`Self::open`] and [`OpenCapture::start`] in one.
+    ///
+    /// # Errors
+    /// If the system has no descriptors or threads left.
+    pub fn start(interface: String, buffer_bytes: u32, options: Options) -> io::Result<Self> {
+        Self::open(interface, buffer_bytes, options)?.start()
+    }
+
+    /// Opens the capture, here and now: the only part that needs a privilege.
     ///
     /// A capture that cannot be opened is no error: it is logged, [`CaptureStats::error`] says why, and unless
     /// a permission is missing it is tried again. An interface need not be there, nor stay: it is followed.
     ///
     /// # Errors
-    /// If the system has no descriptors or threads left.
-    pub fn start(interface: String, buffer_bytes: u32, options: Options) -> io::Result<Self> {
+    /// If the system has no descriptors left.
+    pub fn open(interface: String, buffer_bytes: u32, options: Options) -> io::Result<OpenCapture> {
         let settings = Settings { interface, plan: options.plan.clone(), buffer_bytes };
         let requests = Arc::new(Requests {
             wake: EventFd::new()?,
@@ -122,7 +130,30 @@ impl CaptureThread {
             planned: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
-        let source = Source::new(settings);
+        Ok(OpenCapture { source: Source::new(settings), requests, options })
+    }
+
+    /// For readers.
+    pub fn handle(&self) -> CaptureHandle {
+        self.handle.clone()
+    }
+}
+
+/// A capture that nobody reads yet.
+#[derive(Debug)]
+pub struct OpenCapture {
+    source: Source,
+    requests: Arc<Requests>,
+    options: Options,
+}
+
+impl OpenCapture {
+    /// Starts the thread, named `capture`.
+    ///
+    /// # Errors
+    /// If the system has no threads left.
+    pub fn start(self) -> io::Result<CaptureThread> {
+        let Self { source, requests, options } = self;
         let first = Published {
             answers: 0,
             snapshot: Arc::new(Snapshot { capture: source.state.clone(), ..Snapshot::default() }),
@@ -142,12 +173,7 @@ impl CaptureThread {
             .run();
         };
         let thread = thread::Builder::new().name("capture".to_owned()).spawn(worker)?;
-        Ok(Self { handle, thread: Some(thread) })
-    }
-
-    /// For readers.
-    pub fn handle(&self) -> CaptureHandle {
-        self.handle.clone()
+        Ok(CaptureThread { handle, thread: Some(thread) })
     }
 }
 

@@ -26,6 +26,7 @@ pub mod process;
 pub mod procfs;
 #[cfg(feature = "capture")]
 pub mod replay;
+pub mod sandbox;
 pub mod server;
 pub mod signals;
 mod socket_reader;

@@ -22,6 +22,7 @@ pub mod mysql;
 pub mod names;
 mod number;
 mod protobuf;
+pub mod sandbox;
 pub mod scrape;
 pub mod sockets;
 pub mod text;
