@@ -110,6 +110,12 @@ impl Pipeline {
         self.flows.finish(&self.bounds, &mut self.sink);
     }
 
+    /// [`Self::finish`], and what was counted.
+    pub fn finished(mut self) -> (Stats, Option<Profile>) {
+        self.finish();
+        (self.stats().clone(), self.sink.recorder.into_profile())
+    }
+
     /// What has been counted so far.
     pub fn stats(&mut self) -> &Stats {
         let hits = self.bounds.hits();

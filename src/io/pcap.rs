@@ -6,13 +6,14 @@ use std::{
     fs, io,
     os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
+    sync::Arc,
 };
 
 use pcap::{Active, Capture, Device, Linktype, Packet, Precision};
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
-use super::{clock, filter::attach};
+use super::{clock, fanout::Fanout, filter::attach};
 use crate::packet::{
     Frame, Timestamp,
     filter::{Plan, SNAPLEN, Scope, program::program, text::to_pcap_filter},
@@ -38,6 +39,8 @@ pub struct Settings {
     pub plan: Plan,
     /// Bytes of the kernel's ring.
     pub buffer_bytes: u32,
+    /// The captures that it shares packets with, if there are any.
+    pub fanout: Option<Arc<Fanout>>,
 }
 
 /// Why a capture could not be opened.
@@ -124,7 +127,7 @@ impl std::fmt::Debug for Live {
 impl Live {
     /// Opens a capture that never blocks, with timestamps in nanoseconds. Only this needs `CAP_NET_RAW`.
     ///
-    /// The interface need not be there: see [`Self::follow`].
+    /// Nothing is captured before the first [`Self::follow`]. The interface need not be there.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -155,11 +158,16 @@ impl Live {
             link,
             interface: interface.to_owned(),
             plan: settings.plan.clone(),
-            scope: scope(interface),
+            scope: Scope::Nothing,
             by_text: false,
             stale_before: None,
         };
         live.filter().map_err(failed("set the filter"))?;
+        if let Some(fanout) = &settings.fanout {
+            fanout
+                .join(live.handle.as_fd())
+                .map_err(|error| failed("share packets among threads")(error.into()))?;
+        }
         live.stale_before = Some(clock::wall());
         Ok(live)
     }

@@ -1,5 +1,7 @@
 //! The counters of everything seen in packets.
 
+mod merge;
+
 use std::time::Duration;
 
 use foldhash::fast::FixedState;

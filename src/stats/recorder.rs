@@ -39,6 +39,11 @@ impl Recorder {
     }
 
     #[cold]
+    /// The same, for good.
+    pub fn into_profile(self) -> Option<Profile> {
+        self.profile
+    }
+
     fn add_to_profile(&mut self, event: &Event) {
         let Some(profile) = &mut self.profile else { return };
         match event {
