@@ -349,7 +349,8 @@ fn threads_share_the_packets_of_a_capture() {
             let deadline = Instant::now() + PATIENCE;
             let expected = (ports.len() * SEGMENTS) as u64;
             loop {
-                let snapshot = runtime.block_on(captures.snapshot(PATIENCE)).expect("the threads run");
+                let snapshot =
+                    runtime.block_on(captures.handle().snapshot(PATIENCE)).expect("the threads run");
                 let stats = &snapshot.stats;
                 assert!(stats.packets <= expected, "{} of {expected} on {interface}", stats.packets);
                 if stats.packets == expected {

@@ -20,6 +20,7 @@ use super::{
     eventfd::EventFd,
     pcap::{Drops, Live, NoSuchInterface, OpenError, RING_TIMEOUT_MS, Settings},
     schedule::Schedule,
+    supervisor::{Panics, Task, supervise},
 };
 use crate::{
     packet::{Timestamp, filter::Plan},
@@ -73,6 +74,14 @@ struct Published {
 pub struct CaptureHandle {
     requests: Arc<Requests>,
     published: watch::Receiver<Published>,
+    panics: Panics,
+}
+
+/// What comes of asking the thread.
+enum Answer {
+    Snapshot(Arc<Snapshot>),
+    Late,
+    Ended,
 }
 
 impl CaptureHandle {
@@ -80,14 +89,33 @@ impl CaptureHandle {
     ///
     /// If the thread does not answer `within` that time, what it last published. `None` if it has ended.
     pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
+        match self.ask(within).await {
+            Answer::Snapshot(snapshot) => Some(snapshot),
+            Answer::Late => Some(Arc::clone(&self.published.borrow().snapshot)),
+            Answer::Ended => None,
+        }
+    }
+
+    /// Whether the thread answers `within` that time.
+    pub async fn answers(&self, within: Duration) -> bool {
+        matches!(self.ask(within).await, Answer::Snapshot(_))
+    }
+
+    /// How often the thread has panicked.
+    pub fn panics(&self) -> u64 {
+        self.panics.count()
+    }
+
+    async fn ask(&self, within: Duration) -> Answer {
         let request = self.requests.asked.fetch_add(1, Ordering::AcqRel) + 1;
         self.requests.wake.signal();
         let mut published = self.published.clone();
         let answer = published.wait_for(|published| published.answers >= request);
-        if let Ok(result) = tokio::time::timeout(within, answer).await {
-            return result.ok().map(|published| Arc::clone(&published.snapshot));
+        match tokio::time::timeout(within, answer).await {
+            Ok(Ok(published)) => Answer::Snapshot(Arc::clone(&published.snapshot)),
+            Ok(Err(_)) => Answer::Ended,
+            Err(_) => Answer::Late,
         }
-        Some(Arc::clone(&self.published.borrow().snapshot))
     }
 
     /// Captures something else from now on: in the kernel as soon as the thread wakes up, and here with the first packet
@@ -152,21 +180,23 @@ impl OpenCapture {
             snapshot: Arc::new(Snapshot { capture: source.state.clone(), ..Snapshot::default() }),
         };
         let (publisher, published) = watch::channel(first);
-        let handle = CaptureHandle { requests: Arc::clone(&requests), published };
+        let panics = Panics::default();
+        let handle = CaptureHandle { requests: Arc::clone(&requests), published, panics: panics.clone() };
         let worker = move || {
             if let Err(error) = schedule.apply() {
                 tracing::warn!(?schedule, "the capture thread is scheduled like any other: {error}");
             }
-            Worker {
+            let mut worker = Worker {
                 source,
                 requests,
                 publisher,
                 spare: Arc::default(),
-                pipeline: Pipeline::new(options),
+                pipeline: Pipeline::new(options.clone()),
+                options,
                 latest: Timestamp::default(),
                 ticked: Instant::now(),
-            }
-            .run();
+            };
+            supervise(&panics, &mut worker);
         };
         let thread = thread::Builder::new().name(name).spawn(worker)?;
         Ok(CaptureThread { handle, thread: Some(thread) })
@@ -290,13 +320,15 @@ struct Worker {
     /// The snapshot before the published one: its allocations serve again once no reader holds it.
     spare: Arc<Snapshot>,
     pipeline: Pipeline,
+    /// To make another pipeline with.
+    options: Options,
     /// Of the last frame.
     latest: Timestamp,
     ticked: Instant,
 }
 
-impl Worker {
-    fn run(mut self) {
+impl Task for Worker {
+    fn run(&mut self) {
         while !self.must_stop() {
             self.wait();
             self.requests.wake.clear();
@@ -311,6 +343,23 @@ impl Worker {
         }
     }
 
+    /// Counts from nothing, which Prometheus takes for a restart.
+    fn start_afresh(&mut self) {
+        let options = Options { plan: self.source.settings.plan.clone(), ..self.options.clone() };
+        self.pipeline = Pipeline::new(options);
+    }
+
+    fn rest(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.must_stop() && Instant::now() < until {
+            poll(self.requests.wake.as_fd(), None, until.saturating_duration_since(Instant::now()));
+            self.requests.wake.clear();
+            self.publish(self.requests.asked.load(Ordering::Acquire));
+        }
+    }
+}
+
+impl Worker {
     fn must_stop(&self) -> bool {
         self.requests.stop.load(Ordering::Acquire)
     }
@@ -319,7 +368,8 @@ impl Worker {
     fn change_plan(&mut self) {
         if let Some(plan) = self.requests.take_plan() {
             self.source.set_plan(plan);
-            self.pipeline.set_plan(self.source.settings.plan.clone(), clock::wall());
+            self.options.plan.clone_from(&self.source.settings.plan);
+            self.pipeline.set_plan(self.options.plan.clone(), clock::wall());
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    capture::{CaptureThread, OpenCapture},
+    capture::{CaptureHandle, CaptureThread, OpenCapture},
     fanout::Fanout,
     pcap::Settings,
     schedule::Schedule,
@@ -58,22 +58,50 @@ impl Captures {
         Ok(OpenCaptures((0..count).map(open).collect::<io::Result<_>>()?))
     }
 
-    /// Everything that all of them have counted; see [`super::capture::CaptureHandle::snapshot`].
+    /// For readers.
+    pub fn handle(&self) -> CapturesHandle {
+        CapturesHandle(self.0.iter().map(CaptureThread::handle).collect())
+    }
+}
+
+/// Reads what the threads have counted. Clones share the threads.
+#[derive(Debug, Clone)]
+pub struct CapturesHandle(Vec<CaptureHandle>);
+
+impl CapturesHandle {
+    /// Everything that all of them have counted; see [`CaptureHandle::snapshot`].
     pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
         let deadline = Instant::now() + within;
         let (first, rest) = self.0.split_first()?;
-        let mut sum = first.handle().snapshot(within).await?;
+        let mut sum = first.snapshot(within).await?;
         for thread in rest {
             let left = deadline.saturating_duration_since(Instant::now());
-            let snapshot = thread.handle().snapshot(left).await?;
+            let snapshot = thread.snapshot(left).await?;
             Arc::make_mut(&mut sum).add(&snapshot);
         }
         Some(sum)
     }
 
-    /// See [`super::capture::CaptureHandle::set_plan`].
+    /// Whether each of them answers; see [`CaptureHandle::answers`].
+    pub async fn answers(&self, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        for thread in &self.0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !thread.answers(left).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// How often one of them has panicked.
+    pub fn panics(&self) -> u64 {
+        self.0.iter().map(CaptureHandle::panics).sum()
+    }
+
+    /// See [`CaptureHandle::set_plan`].
     pub fn set_plan(&self, plan: &Plan) {
-        self.0.iter().for_each(|thread| thread.handle().set_plan(plan.clone()));
+        self.0.iter().for_each(|thread| thread.set_plan(plan.clone()));
     }
 }
 

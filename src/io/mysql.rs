@@ -10,7 +10,7 @@ use std::{
 use prometheus::proto::MetricFamily;
 
 use super::{
-    captures::{Captures, OpenCaptures, Threads},
+    captures::{Captures, CapturesHandle, OpenCaptures, Threads},
     pcap::Settings,
     replay::{self, ReplayError},
 };
@@ -56,7 +56,12 @@ impl MysqlCollector {
 
     /// What was counted up to now; `None` if the thread has ended.
     pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
-        self.captures.snapshot(within).await
+        self.handle().snapshot(within).await
+    }
+
+    /// To ask the threads for signs of life.
+    pub fn handle(&self) -> CapturesHandle {
+        self.captures.handle()
     }
 
     /// The families of a snapshot. Before the capture was up for the first time there are none of traffic: zeros

@@ -168,6 +168,10 @@ metrics! {
         "1 if the collector has current data for this page.";
     SCRAPE_COLLECTOR_DURATION = Gauge "dbwire_scrape_collector_duration_seconds" ["collector"]
         "How long this page waited for the collector.";
+    COLLECTOR_PANICS = Counter "dbwire_collector_panics_total" ["collector"]
+        "Times a collector failed in a way that it never should, and began to count anew.";
+    LOG_SUPPRESSED = Counter "dbwire_log_suppressed_messages_total" []
+        "Log messages left out because too many of their kind came before them.";
     SANDBOX_INFO = Gauge "dbwire_sandbox_info" ["landlock", "seccomp"]
         "1, with how far the kernel keeps this process from files and system calls that it does not need.";
     BUILD_INFO = Gauge "dbwire_build_info" ["version", "revision", "rustversion", "features"]
