@@ -48,6 +48,10 @@ metrics! {
         "Age of the socket counts on this page.";
     TCP_COOLDOWN = Gauge "dbwire_tcp_cooldown_seconds" []
         "How long the socket collector still waits before it reads again, to stay within its CPU budget.";
+    TCP_READS = Counter "dbwire_tcp_reads_total" []
+        "Reads of all sockets that have ended.";
+    TCP_READ_CPU = Counter "dbwire_tcp_read_cpu_seconds_total" []
+        "CPU time that reading the sockets has taken, the kernel's share and reads of listeners alone included.";
     TCP_FALLBACKS = Counter "dbwire_tcp_fallbacks_total" ["reason"]
         "Times the socket counts had to come from procfs because netlink failed, by reason.";
     TCP_FAMILY_CONNECTION_STATES = Gauge "dbwire_tcp_family_connection_states" ["family", "state"]
