@@ -1,6 +1,8 @@
 //! A snapshot of the capture → [`Mysql`].
 
-use super::{Capture, Digest, DigestCounts, Durations, Errors, Mysql, Sampling, Statements, Traffic};
+use super::{
+    Capture, Digest, DigestCounts, Durations, Errors, Mysql, Sampling, Statements, Traffic, heaviest,
+};
 use crate::{
     limits::Limit,
     metrics::mysql as metrics,
@@ -106,8 +108,8 @@ impl Traffic {
     fn new(stats: &Stats, weight: f64) -> Self {
         let scaled = |count: u64| count as f64 * weight;
         let kinds = stats.statements().filter(|(_, kind)| kind.count > 0 || kind.duration.count() > 0);
-        let mut digests: Vec<&Shown> = stats.digests.iter().collect();
-        digests.sort_by_key(|shown| std::cmp::Reverse(shown.stats.nanos));
+        let digests = stats.digests.iter().map(|shown| Digest::new(shown, weight)).collect();
+        let (digests, other_digests) = heaviest(digests, DigestCounts::new(&stats.other_digests, weight));
         Self {
             connections: stats.flows().map(|(visibility, count)| (visibility.label(), count)).collect(),
             opened: scaled(stats.opened),
@@ -119,8 +121,8 @@ impl Traffic {
                 .map(|(kind, counted)| (kind.label(), Statements::new(counted, weight)))
                 .collect(),
             errors: errors(stats, weight),
-            digests: digests.into_iter().map(|shown| Digest::new(shown, weight)).collect(),
-            other_digests: DigestCounts::new(&stats.other_digests, weight),
+            digests,
+            other_digests,
         }
     }
 }
