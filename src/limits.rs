@@ -52,6 +52,8 @@ pub const OWN_BYTES: usize = 3072;
 pub const ERROR_CODES: usize = 24;
 /// Names of schemas that are told apart.
 pub const SCHEMAS: usize = 1024;
+/// Bytes of the longest name of a user: MariaDB allows 128 characters, MySQL 32.
+pub const USER_NAME: usize = 128;
 /// Texts of digests kept in each of two generations, of 120 characters at most: 2 MiB for most texts, 8 MiB at worst.
 pub const DIGEST_TEXTS: usize = 8192;
 /// Digests in a report; each takes 5 KiB.
@@ -81,11 +83,15 @@ pub enum Limit {
     ErrorCodes,
     /// [`SCHEMAS`]: further schemas count as `other`.
     Schemas,
+    /// `--mysql.max-users`: further users count as `other`.
+    Users,
+    /// `--mysql.max-clients`: further clients count as `other`.
+    Clients,
 }
 
 impl Limit {
     /// Every limit, in the order of the enum (its discriminants index counters).
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Flows,
         Self::HalfOpenFlows,
         Self::DirectionBytes,
@@ -96,6 +102,8 @@ impl Limit {
         Self::PreparedStatements,
         Self::ErrorCodes,
         Self::Schemas,
+        Self::Users,
+        Self::Clients,
     ];
 
     /// Value of the `limit` label.
@@ -111,6 +119,8 @@ impl Limit {
             Self::PreparedStatements => "prepared_statements",
             Self::ErrorCodes => "error_codes",
             Self::Schemas => "schemas",
+            Self::Users => "users",
+            Self::Clients => "clients",
         }
     }
 
@@ -126,7 +136,9 @@ impl Limit {
             | Self::DirectionBytes
             | Self::DecompressorBytes
             | Self::ErrorCodes
-            | Self::Schemas => 0,
+            | Self::Schemas
+            | Self::Users
+            | Self::Clients => 0,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         session::{Session, Shared},
     },
     packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType, segment},
-    stats::{Closed, Recorder, Stats, profile::Profile},
+    stats::{Closed, Recorder, Stats, askers::Asker, profile::Profile},
     stream::{
         Direction, Missing, Receiver,
         flows::{Ending, FlowKey, FlowTable, Handler, Start},
@@ -122,8 +122,10 @@ impl Pipeline {
         let hits = self.bounds.hits();
         let stats = self.sink.recorder.publish();
         // The others are the counters' own.
-        let shared = |limit: &Limit| !matches!(limit, Limit::ErrorCodes | Limit::Schemas);
-        for limit in Limit::ALL.into_iter().filter(shared) {
+        let own = |limit: &Limit| {
+            matches!(limit, Limit::ErrorCodes | Limit::Schemas | Limit::Users | Limit::Clients)
+        };
+        for limit in Limit::ALL.into_iter().filter(|limit| !own(limit)) {
             stats.limit_hits[limit as usize] = hits[limit as usize];
         }
         stats
@@ -215,6 +217,9 @@ struct Connection {
     session: Session,
     /// As which it is counted among the connections.
     visibility: Visibility,
+    /// The client's address, and who it has logged in as.
+    address: u128,
+    asker: Asker,
     /// Its end has been counted; what was held back may still be delivered.
     closed: bool,
 }
@@ -226,11 +231,17 @@ struct Sink {
 }
 
 impl Handler<Connection> for Sink {
-    fn start(&mut self, _key: &FlowKey, start: Start) -> Connection {
+    fn start(&mut self, key: &FlowKey, start: Start) -> Connection {
         let session = Session::new(start);
         let visibility = session.visibility();
         self.recorder.stats.flow_appears(visibility);
-        Connection { session, visibility, closed: false }
+        Connection {
+            session,
+            visibility,
+            address: key.client.address,
+            asker: Asker::default(),
+            closed: false,
+        }
     }
 
     fn opened(&mut self) {
@@ -245,6 +256,7 @@ impl Handler<Connection> for Sink {
 
     fn closed(&mut self, connection: &mut Connection, ending: Ending) {
         connection.closed = true;
+        self.recorder.turn_to(connection.asker, connection.address);
         connection.session.closed(&mut self.recorder);
         self.recorder.stats.flow_disappears(connection.visibility);
         self.recorder.stats.closed(match ending {
@@ -256,6 +268,7 @@ impl Handler<Connection> for Sink {
     }
 
     fn left_open(&mut self, connection: &mut Connection) {
+        self.recorder.turn_to(connection.asker, connection.address);
         connection.session.settle(&mut self.recorder);
     }
 
@@ -275,8 +288,10 @@ impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
-        let Connection { session, visibility, closed } = &mut *self.connection;
+        let Connection { session, visibility, address, asker, closed } = &mut *self.connection;
+        self.recorder.turn_to(*asker, *address);
         feed(session, self.shared, self.recorder);
+        *asker = self.recorder.asker();
         let now = session.visibility();
         if now != *visibility && !*closed {
             self.recorder.stats.flow_disappears(*visibility);

@@ -7,7 +7,7 @@
 use prometheus::proto::MetricFamily;
 
 use super::{
-    digests,
+    askers, digests,
     family::Family,
     latencies,
     names::{self, Metric},
@@ -35,6 +35,7 @@ pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
     families.extend(statements(stats, scale));
     families.extend(latencies::families(stats, scale));
     families.extend(digests::families(stats, scale));
+    families.extend(askers::families(stats, scale));
     families.extend(connections(stats, scale));
     families.extend(decoder(stats));
     families.extend(sample(sampling, scale));

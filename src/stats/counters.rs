@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::{
+    askers::Row,
     digests::{DigestStats, Shown},
     latency::{Latency, Scale, Slow},
 };
@@ -92,6 +93,10 @@ pub struct Stats {
     pub digests: Vec<Shown>,
     /// All other statements, those without a digest included.
     pub other_digests: DigestStats,
+    /// Users, *unknown* and *other* first, where they are counted.
+    pub users: Vec<Row>,
+    /// Clients likewise.
+    pub clients: Vec<Row>,
     tls_handshakes: [[u64; 2]; Version::ALL.len()],
     /// Connections whose opening was seen.
     pub opened: u64,
@@ -140,6 +145,8 @@ impl Stats {
             other_errors: 0,
             digests: Vec::new(),
             other_digests: DigestStats::default(),
+            users: Vec::new(),
+            clients: Vec::new(),
             opened: 0,
             request_bytes: 0,
             response_bytes: 0,

@@ -1,6 +1,11 @@
 //! Takes the decoder's events, counts them, and knows the statements they are about.
 
-use super::{Stats, digests::Digests, profile::Profile};
+use super::{
+    Stats,
+    askers::{Asker, Askers},
+    digests::Digests,
+    profile::Profile,
+};
 use crate::{
     config::Counting,
     limits::Limit,
@@ -19,13 +24,37 @@ pub struct Recorder {
     digests: Digests,
     /// Only for a report.
     profile: Option<Profile>,
+    /// Only where users or clients are counted.
+    askers: Option<Askers>,
+    /// Whose events are told, and from where.
+    asker: Asker,
+    address: u128,
 }
 
 impl Recorder {
     /// Nothing counted yet.
     pub fn new(counting: &Counting) -> Self {
         let digests = Digests::new(counting.max_digests, counting.digest_text);
-        Self { stats: Stats::new(counting), digests, profile: counting.profile.then(Profile::default) }
+        Self {
+            stats: Stats::new(counting),
+            digests,
+            profile: counting.profile.then(Profile::default),
+            askers: Askers::new(counting),
+            asker: Asker::default(),
+            address: 0,
+        }
+    }
+
+    /// The events that follow are of this asker's connection from `address`.
+    #[inline]
+    pub fn turn_to(&mut self, asker: Asker, address: u128) {
+        (self.asker, self.address) = (asker, address);
+    }
+
+    /// What is known of the asker by now.
+    #[inline]
+    pub fn asker(&self) -> Asker {
+        self.asker
     }
 
     /// Packet time has reached `now`.
@@ -38,12 +67,23 @@ impl Recorder {
         self.profile.as_ref()
     }
 
-    #[cold]
     /// The same, for good.
     pub fn into_profile(self) -> Option<Profile> {
         self.profile
     }
 
+    #[cold]
+    fn add_to_asker(&mut self, event: &Event) {
+        let Some(askers) = &mut self.askers else { return };
+        if matches!(event, Event::Statement(_))
+            && let Some(limit) = askers.ask(&mut self.asker, self.address)
+        {
+            self.stats.limit_hits[limit as usize] += 1;
+        }
+        askers.event(self.asker, event);
+    }
+
+    #[cold]
     fn add_to_profile(&mut self, event: &Event) {
         let Some(profile) = &mut self.profile else { return };
         match event {
@@ -63,6 +103,10 @@ impl Recorder {
     pub fn publish(&mut self) -> &mut Stats {
         self.stats.digests = self.digests.shown();
         self.stats.other_digests = self.digests.other();
+        if let Some(askers) = &self.askers {
+            self.stats.users = askers.users().to_vec();
+            self.stats.clients = askers.clients().to_vec();
+        }
         &mut self.stats
     }
 }
@@ -80,12 +124,23 @@ impl Observer for Recorder {
         })
     }
 
+    fn user(&mut self, name: Option<&[u8]>) {
+        if let Some(askers) = &mut self.askers
+            && let Some(limit) = askers.log_in(&mut self.asker, name)
+        {
+            self.stats.limit_hits[limit as usize] += 1;
+        }
+    }
+
     // Where an event is told its kind is known: what there is to do for another is left out.
     #[inline(always)]
     fn event(&mut self, event: &Event) {
         self.stats.event(event);
         if self.profile.is_some() {
             self.add_to_profile(event);
+        }
+        if self.askers.is_some() {
+            self.add_to_asker(event);
         }
         match event {
             Event::Statement(statement) => self.digests.sent(*statement),

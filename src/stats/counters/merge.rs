@@ -1,7 +1,10 @@
 //! The sum of what several pipelines counted, each of other connections.
 
 use super::Stats;
-use crate::stats::digests::{DigestStats, Shown};
+use crate::stats::{
+    askers::Row,
+    digests::{DigestStats, Shown},
+};
 
 impl Stats {
     /// Adds what another pipeline counted, with the same scale.
@@ -26,6 +29,8 @@ impl Stats {
             other_errors,
             digests,
             other_digests,
+            users,
+            clients,
             tls_handshakes,
             opened,
             request_bytes,
@@ -55,6 +60,8 @@ impl Stats {
             *self.errors.entry(*error).or_default() += count;
         }
         add_digests(&mut self.digests, digests);
+        add_rows(&mut self.users, users);
+        add_rows(&mut self.clients, clients);
         self.other_digests = self.other_digests.plus(other_digests);
         self.packets += packets;
         self.bytes += bytes;
@@ -72,6 +79,16 @@ impl Stats {
 
 fn add_each(own: &mut [u64], other: &[u64]) {
     own.iter_mut().zip(other).for_each(|(own, other)| *own += other);
+}
+
+/// Names keep the place at which they first appear; *unknown* and *other* are the first of each.
+fn add_rows(own: &mut Vec<Row>, other: &[Row]) {
+    for (name, stats) in other {
+        match own.iter_mut().find(|(own, _)| own == name) {
+            Some((_, own)) => *own = own.plus(stats),
+            None => own.push((name.clone(), *stats)),
+        }
+    }
 }
 
 /// Both are sorted by id and schema.
