@@ -68,6 +68,7 @@ impl Pipeline {
     pub fn frame(&mut self, link: LinkType, frame: &Frame<'_>) {
         self.sink.recorder.stats.packets += 1;
         self.sink.recorder.stats.bytes += u64::from(frame.wire_length);
+        self.sink.recorder.stats.ring_bytes += frame.bytes.len() as u64;
         if frame.timestamp >= self.next_tick {
             self.tick(frame.timestamp);
         }

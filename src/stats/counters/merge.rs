@@ -17,6 +17,7 @@ impl Stats {
         let Self {
             packets,
             bytes,
+            ring_bytes,
             undecoded,
             commands,
             statements,
@@ -64,6 +65,7 @@ impl Stats {
         self.other_digests = self.other_digests.plus(other_digests);
         self.packets += packets;
         self.bytes += bytes;
+        self.ring_bytes += ring_bytes;
         self.other_errors += other_errors;
         self.opened += opened;
         self.request_bytes += request_bytes;
