@@ -29,6 +29,7 @@ impl Stats {
             other_errors,
             digests,
             other_digests,
+            traced,
             users,
             clients,
             tls_handshakes,
@@ -56,6 +57,8 @@ impl Stats {
             own.rows_returned += other.rows_returned;
             own.rows_affected = own.rows_affected.saturating_add(other.rows_affected);
         }
+        // Of each kind and bucket the page shows the latest.
+        self.traced.extend_from_slice(traced);
         for (error, count) in errors {
             *self.errors.entry(*error).or_default() += count;
         }
