@@ -13,6 +13,7 @@ use crate::{
         Stats,
         counters::StatementStats,
         latency::{self, Latency},
+        native::{Resolution, Snapshot},
     },
 };
 
@@ -39,8 +40,12 @@ pub(super) fn families(stats: &Stats, scale: Scale) -> impl Iterator<Item = Metr
     let mut others = StatementStats::default();
     let mut add = |label: &str, kind: &StatementStats| {
         if kind.duration.count() > 0 {
-            duration.push_histogram(&[label], &histogram(&kind.duration, &stats.scale, scale));
-            first_response.push_histogram(&[label], &histogram(&kind.first_response, &stats.scale, scale));
+            for (family, latency) in
+                [(&mut duration, &kind.duration), (&mut first_response, &kind.first_response)]
+            {
+                let (classic, native) = (histogram(latency, &stats.scale, scale), native(latency, scale));
+                family.push_native_histogram(&[label], &classic, &native, &[]);
+            }
         }
     };
     for (statement, kind) in stats.statements() {
@@ -77,4 +82,11 @@ fn histogram(latency: &Latency, bounds: &latency::Scale, scale: Scale) -> Histog
         count: scale.rounded(latency.count()),
         sum: seconds(latency.sum_nanos()) * scale.0,
     }
+}
+
+fn native(latency: &Latency, scale: Scale) -> Snapshot {
+    let mut native = Snapshot::of(&latency.exponential, Resolution::default());
+    native.zero_count *= scale.0;
+    native.buckets.iter_mut().for_each(|(_, count)| *count *= scale.0);
+    native
 }
