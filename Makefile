@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench bench-instructions bench-sockets fuzz soak picture setup-build setup-fuzz setup-test clean
+.PHONY: help run build test lint bench bench-instructions bench-sockets bench-capture fuzz soak picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -44,6 +44,10 @@ bench-instructions: setup-test ## Fail if decoding takes over 5 % more instructi
 
 bench-sockets: setup-build ## As root: what counting sockets costs, here and elsewhere (SIZES=…, SUSTAINED=…, LATENCY=…)
 	$(CARGO) bench --locked --bench sockets -- $(if $(SUSTAINED),--sustained $(SUSTAINED),$(if $(LATENCY),--latency $(LATENCY),$(SIZES)))
+
+# See benches/capture/main.rs: ONLY=files|live FILE=… PORT=… ROUNDS=… SECONDS=…
+bench-capture: setup-test ## As root: what capturing costs, beside a database and over files
+	$(CARGO) bench --locked --bench capture -- $(foreach name,ONLY FILE PORT ROUNDS SECONDS,$(if $($(name)),$(name)=$($(name))))
 
 # Minutes for each fuzz target, and which: make fuzz FUZZ_MINUTES=1 FUZZ_TARGETS='session stream'
 FUZZ_MINUTES ?= 10

@@ -47,6 +47,8 @@ pub(super) struct Dialogue {
     pub(super) phase: Phase,
     /// In force; `None` if the login was not seen.
     pub(super) capabilities: Option<Capabilities>,
+    /// Whether packets travel in blocks.
+    pub(super) compressed: bool,
     pub(super) client_lost: bool,
     pub(super) server_lost: bool,
     /// The server's next byte begins a message, whatever its framer was in the middle of.
@@ -85,6 +87,7 @@ impl Dialogue {
         Self {
             phase: if lost { Phase::Command } else { Phase::Greeting },
             capabilities: None,
+            compressed: false,
             client_lost: lost,
             server_lost: lost,
             server_restarts: false,
@@ -403,7 +406,7 @@ impl Dialogue {
     fn reply(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
         let Some(&first) = self.pending.front() else { return self.unasked(message, observer) };
         if !self.response.has_begun() {
-            if message.sequence != first.sequence {
+            if !self.goes_on_from(&first, message) {
                 if !is_eof(message) {
                     self.lose(Direction::ToClient, observer);
                 }
@@ -426,6 +429,15 @@ impl Dialogue {
                 self.answered(&first, Some(error), message.at, message.late, bounds, observer);
             }
         }
+    }
+
+    /// Whether the number of a response's first message goes on from its request's.
+    ///
+    /// A server that compresses numbers its packets on from the blocks of the request, of which there may be more than
+    /// packets (`net_serv.cc`, `net_flush`).
+    fn goes_on_from(&self, request: &Pending, message: &Message<'_>) -> bool {
+        let ahead = message.sequence.wrapping_sub(request.sequence);
+        ahead == 0 || (self.compressed && ahead < 128)
     }
 
     /// A message that answers nothing that is known.

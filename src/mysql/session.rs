@@ -275,6 +275,7 @@ impl Session {
                 if login {
                     // The login may have been what is missing: blocks follow, who knows from where on.
                     self.compression = Compression::agreed(self.dialogue.capabilities, Blocks::lost);
+                    self.dialogue.compressed = self.compression.is_some();
                 }
             }
         }
@@ -382,6 +383,7 @@ impl Session {
             self.dialogue.message(Direction::ToClient, &message, bounds, observer);
             if login && matches!(self.dialogue.phase, Phase::Command) {
                 self.compression = Compression::agreed(self.dialogue.capabilities, Blocks::new);
+                self.dialogue.compressed = self.compression.is_some();
             }
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;

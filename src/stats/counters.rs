@@ -1,5 +1,7 @@
 //! The counters of everything seen in packets.
 
+mod merge;
+
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
@@ -74,6 +76,8 @@ pub struct Stats {
     pub packets: u64,
     /// Their bytes on the wire.
     pub bytes: u64,
+    /// Bytes of them that were captured.
+    pub ring_bytes: u64,
     undecoded: [u64; Undecoded::ALL.len()],
     commands: [u64; Command::ALL.len()],
     statements: [StatementStats; Statement::ALL.len()],
@@ -129,6 +133,7 @@ impl Stats {
             scale,
             packets: 0,
             bytes: 0,
+            ring_bytes: 0,
             undecoded: [0; _],
             commands: [0; _],
             statements: std::array::from_fn(|_| StatementStats::default()),

@@ -102,6 +102,11 @@ impl Slow {
         }
     }
 
+    /// Adds the durations of another one, observed with the same scale.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
+    }
+
     /// `(threshold in nanoseconds, durations above it)`.
     pub fn counts<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, u64)> + 'a {
         scale.thresholds.iter().copied().zip(self.0)

@@ -67,6 +67,11 @@ impl Recorder {
         self.profile.as_ref()
     }
 
+    /// The same, for good.
+    pub fn into_profile(self) -> Option<Profile> {
+        self.profile
+    }
+
     #[cold]
     fn add_to_asker(&mut self, event: &Event) {
         let Some(askers) = &mut self.askers else { return };

@@ -430,6 +430,15 @@ fn a_direction_that_is_lost_keeps_no_bytes() {
 }
 
 #[test]
+fn a_compressed_reply_is_numbered_on_from_its_request_s_blocks() {
+    let mut talk = logged_in(1 << 5);
+    let block = |sequence: u8, body: &[u8]| [&[body.len() as u8, 0, 0, sequence, 0, 0, 0][..], body].concat();
+    let request = packet(0, SELECT);
+    talk.client(&block(0, &request[..6])).client(&block(1, &request[6..])).tells(&["query", "<select>"]);
+    talk.server(&block(2, &result(2))).tells(&["reply query <select> 1..1 rows=1"]);
+}
+
+#[test]
 fn a_compressed_reply_is_found_again_behind_a_gap() {
     let mut talk = logged_in(1 << 5);
     let block = |sequence: u8, body: &[u8]| [&[body.len() as u8, 0, 0, sequence, 0, 0, 0][..], body].concat();
