@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench bench-instructions bench-sockets bench-capture fuzz picture setup-build setup-fuzz setup-test clean
+.PHONY: help run build test lint bench bench-instructions bench-sockets bench-capture fuzz soak picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -68,6 +68,11 @@ picture: setup-test ## Take the picture of the page for the documentation (needs
 	@tests/setup/packages.sh picture
 	DBWIRE_PICTURE=$(CURDIR)/docs/page.png $(CARGO) test --locked --test page under_a_live_load
 	pngquant --force --strip --output docs/page.png 256 docs/page.png
+
+# Seconds of `make soak`.
+SOAK_SECONDS ?= 3600
+soak: setup-test ## As root: an hour of load and faults (SOAK_SECONDS=…): nothing grows, nothing is lost
+	DBWIRE_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release --locked --test faults -- --nocapture under_load
 
 setup-build:
 	@tests/setup/packages.sh build
