@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo assets deb setup-deb build test lint bench bench-instructions bench-sockets fuzz picture setup-build setup-fuzz setup-test clean
+.PHONY: help run demo assets deb setup-deb build test lint bench bench-instructions bench-sockets bench-capture fuzz soak picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -49,6 +49,10 @@ bench-instructions: setup-test ## Fail if decoding takes over 5 % more instructi
 bench-sockets: setup-build ## As root: what counting sockets costs, here and elsewhere (SIZES=…, SUSTAINED=…, LATENCY=…)
 	$(CARGO) bench --locked --bench sockets -- $(if $(SUSTAINED),--sustained $(SUSTAINED),$(if $(LATENCY),--latency $(LATENCY),$(SIZES)))
 
+# See benches/capture/main.rs: ONLY=files|live FILE=… PORT=… ROUNDS=… SECONDS=…
+bench-capture: setup-test ## As root: what capturing costs, beside a database and over files
+	$(CARGO) bench --locked --bench capture -- $(foreach name,ONLY FILE PORT ROUNDS SECONDS,$(if $($(name)),$(name)=$($(name))))
+
 # Minutes for each fuzz target, and which: make fuzz FUZZ_MINUTES=1 FUZZ_TARGETS='session stream'
 FUZZ_MINUTES ?= 10
 FUZZ_TARGETS ?= $(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))
@@ -68,6 +72,11 @@ picture: setup-test ## Take the picture of the page for the documentation (needs
 	@tests/setup/packages.sh picture
 	DBWIRE_PICTURE=$(CURDIR)/docs/page.png $(CARGO) test --locked --test page under_a_live_load
 	pngquant --force --strip --output docs/page.png 256 docs/page.png
+
+# Seconds of `make soak`.
+SOAK_SECONDS ?= 3600
+soak: setup-test ## As root: an hour of load and faults (SOAK_SECONDS=…): nothing grows, nothing is lost
+	DBWIRE_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release --locked --test faults -- --nocapture under_load
 
 setup-build:
 	@tests/setup/packages.sh build

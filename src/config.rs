@@ -54,7 +54,7 @@ pub struct Config {
 #[allow(clippy::large_enum_variant, reason = "there is one, made once")]
 pub enum Action {
     /// Serve until told to stop.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Print what capture files hold.
     #[cfg(feature = "capture")]
     Replay(Replay),
@@ -105,7 +105,7 @@ impl Config {
             Some(cli::Command::Check(args)) => {
                 (Check::log(&args), Action::Check(Box::new(Check::from_cli(*args)?)))
             }
-            None => (cli.serve.log, Action::Serve(Serve::from_cli(cli.serve)?)),
+            None => (cli.serve.log, Action::Serve(Box::new(Serve::from_cli(cli.serve)?))),
         };
         Ok(Self { log, action })
     }
@@ -183,7 +183,7 @@ mod tests {
         let words = std::iter::once("dbwire_exporter").chain(line.split_whitespace());
         let cli = cli::parse(words.map(Into::into), "").unwrap_or_else(|stop| panic!("{line}: {stop:?}"));
         Config::from_cli(cli).map(|config| match config.action {
-            Action::Serve(serve) => serve,
+            Action::Serve(serve) => *serve,
             _ => panic!("{line} does not serve"),
         })
     }

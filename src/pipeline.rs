@@ -68,6 +68,7 @@ impl Pipeline {
     pub fn frame(&mut self, link: LinkType, frame: &Frame<'_>) {
         self.sink.recorder.stats.packets += 1;
         self.sink.recorder.stats.bytes += u64::from(frame.wire_length);
+        self.sink.recorder.stats.ring_bytes += frame.bytes.len() as u64;
         if frame.timestamp >= self.next_tick {
             self.tick(frame.timestamp);
         }
@@ -108,6 +109,12 @@ impl Pipeline {
     /// The input has ended: everything still held back is delivered.
     pub fn finish(&mut self) {
         self.flows.finish(&self.bounds, &mut self.sink);
+    }
+
+    /// [`Self::finish`], and what was counted.
+    pub fn finished(mut self) -> (Stats, Option<Profile>) {
+        self.finish();
+        (self.stats().clone(), self.sink.recorder.into_profile())
     }
 
     /// What has been counted so far.

@@ -179,7 +179,10 @@ fn plan(class: SampleClass, reply_bytes: Option<u16>) -> Plan {
 }
 
 fn open(interface: &str, plan: Plan) -> Live {
-    Live::open(&Settings { interface: interface.to_owned(), plan, buffer_bytes: 8 << 20 }).unwrap()
+    let settings = Settings { interface: interface.to_owned(), plan, buffer_bytes: 8 << 20, fanout: None };
+    let mut live = Live::open(&settings).unwrap();
+    live.follow().unwrap();
+    live
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -66,6 +66,11 @@ fn replayed(durations: &[u64], multiplier: &str) -> Vec<MetricFamily> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("known.pcap");
     capture(durations, &path);
+    replay_of(&path, multiplier)
+}
+
+/// What a replay of a file exports.
+fn replay_of(path: &Path, multiplier: &str) -> Vec<MetricFamily> {
     let path = path.to_str().unwrap();
     let words = ["dbwire_exporter", "replay", path, "--mysql.multiplier", multiplier];
     let cli = cli::parse(words.into_iter().map(Into::into), "").unwrap();
@@ -249,4 +254,42 @@ fn prometheus_ingests_the_rich_page_in_either_format() {
         let scraped = prometheus.value("scrape_samples_scraped").unwrap();
         assert!(scraped > 200.0, "{scraped}");
     }
+}
+
+#[test]
+fn a_traced_statement_becomes_an_exemplar_and_nothing_else_of_its_comment_leaves() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("traced.pcap");
+    let mut frames = Vec::new();
+    let mut conversation =
+        Conversation::open(40_000, "shop", 1_700_000_000_000_000_000, |at, frame: &[u8]| {
+            frames.push((at, frame.to_vec()));
+        });
+    for (nanos, flags) in [(3_000_000, "01"), (4_000_000, "01"), (300_000_000, "01"), (30_000_000, "00")] {
+        let comment = format!("/*route='%2Fsecret',traceparent='00-{TRACE}-{:016x}-{flags}'*/", nanos);
+        conversation.answer_time = nanos - 1000;
+        conversation.query(format!("select a from t where b = 'x' {comment}").as_bytes(), OK);
+    }
+    conversation.answer_time = 1_000_000;
+    // Executions of what was prepared belong to other traces than the prepare.
+    let prepared = format!("delete from t where a = ? /*traceparent='00-{TRACE}-00f067aa0ba902b7-01'*/");
+    conversation.execute(1, prepared.as_bytes(), b"x", OK);
+    conversation.close();
+    write_pcap(&path, &frames);
+    let mut page = Vec::new();
+    Format::ALL[2].encode(replay_of(&path, "1"), None, &mut page).unwrap();
+    let page = String::from_utf8(page).unwrap();
+    let exemplars: Vec<_> = page.lines().filter_map(|line| line.split_once(" # ")).collect();
+    assert_eq!(exemplars.len(), 2, "the latest of two buckets: {exemplars:?}");
+    for ((series, exemplar), nanos) in exemplars.into_iter().zip([4_000_000_u64, 300_000_000]) {
+        assert!(
+            series.starts_with("dbwire_mysql_query_duration_seconds_bucket{statement=\"select\""),
+            "{series}"
+        );
+        let value = nanos as f64 / SECOND;
+        let labels = format!("{{trace_id=\"{TRACE}\",span_id=\"{nanos:016x}\"}} {value} 1700000000.");
+        assert!(exemplar.starts_with(&labels), "{exemplar}");
+    }
+    assert!(!page.contains("secret") && !page.contains("route"), "{page}");
 }

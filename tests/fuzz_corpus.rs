@@ -64,7 +64,7 @@ macro_rules! targets_hold {
     };
 }
 
-targets_hold!(segment filter stream session compression tls pipeline inet_diag proc_net);
+targets_hold!(segment filter stream session compression tls pipeline digest inet_diag proc_net);
 
 fn holds(name: &str, target: fn(&[u8])) {
     let inputs = corpus(name);

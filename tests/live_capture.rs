@@ -24,7 +24,9 @@ use dbwire_exporter::{
     config::{Counting, PortSet},
     io::{
         capture::{CaptureHandle, CaptureThread},
+        captures::{Captures, Threads},
         pcap::{Live, OpenError, Settings},
+        schedule::Schedule,
     },
     packet::{TcpFlags, filter::Plan, link::LinkType, segment},
     pipeline::Options,
@@ -50,11 +52,13 @@ struct Seen {
 
 fn settings(interface: &str, class: SampleClass) -> Settings {
     let plan = Plan { class, ..Plan::whole(PortSet::new(&[SERVER_PORT]).unwrap()) };
-    Settings { interface: interface.to_owned(), plan, buffer_bytes: 2 << 20 }
+    Settings { interface: interface.to_owned(), plan, buffer_bytes: 2 << 20, fanout: None }
 }
 
 fn open(interface: &str, class: SampleClass) -> Live {
-    Live::open(&settings(interface, class)).unwrap_or_else(|error| panic!("{error}"))
+    let mut live = Live::open(&settings(interface, class)).unwrap_or_else(|error| panic!("{error}"));
+    live.follow().unwrap();
+    live
 }
 
 /// Reads up to the marker's SYN.
@@ -253,14 +257,19 @@ fn only_connections_of_the_class_are_seen() {
     });
 }
 
-fn start(interface: &str) -> CaptureThread {
-    let options = Options {
+fn options() -> Options {
+    Options {
         plan: Plan::whole(PortSet::new(&[SERVER_PORT]).unwrap()),
         max_flows: 100,
         seed: 1,
         counting: Counting::default(),
-    };
-    CaptureThread::start(interface.to_owned(), 1 << 20, options).unwrap()
+    }
+}
+
+fn start(interface: &str) -> CaptureThread {
+    let options = options();
+    let settings = Settings { buffer_bytes: 1 << 20, ..settings(interface, SampleClass::ALL) };
+    CaptureThread::open(settings, options).unwrap().start("capture".to_owned(), Schedule::default()).unwrap()
 }
 
 /// Asks for snapshots until one is as wanted.
@@ -321,6 +330,38 @@ fn an_unknown_interface_is_told_with_those_there_are() {
         let snapshot = snapshot_when(&capture.handle(), |_| true);
         assert!(!snapshot.capture.up);
         assert_eq!(snapshot.capture.error.as_deref(), Some("no interface eth99; there are: any, lo"));
+    });
+}
+
+/// Each connection by one of three threads, and every segment once.
+#[test]
+fn threads_share_the_packets_of_a_capture() {
+    with_namespace("threads_share_the_packets_of_a_capture", || {
+        for (interface, address) in
+            [("lo", IpAddr::from(Ipv4Addr::LOCALHOST)), ("any", Ipv6Addr::LOCALHOST.into())]
+        {
+            let threads = Threads { count: 3, nice: Some(5), cpus: vec![0] };
+            let settings = Settings { buffer_bytes: 3 << 20, ..settings(interface, SampleClass::ALL) };
+            let captures = Captures::open(&settings, &options(), &threads).unwrap().start().unwrap();
+            let ports: Vec<u16> = (40_000..40_050).collect();
+            exchange(address, &ports);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            let expected = (ports.len() * SEGMENTS) as u64;
+            loop {
+                let snapshot =
+                    runtime.block_on(captures.handle().snapshot(PATIENCE)).expect("the threads run");
+                let stats = &snapshot.stats;
+                assert!(stats.packets <= expected, "{} of {expected} on {interface}", stats.packets);
+                if stats.packets == expected {
+                    assert_eq!(stats.opened, ports.len() as u64, "both directions are on one thread");
+                    assert_eq!(stats.connections_closed().map(|(_, count)| count).sum::<u64>(), stats.opened);
+                    assert!(snapshot.capture.up);
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{} of {expected} on {interface}", stats.packets);
+            }
+        }
     });
 }
 

@@ -47,6 +47,14 @@ pub struct CaptureArgs {
     #[arg(long = "mysql.buffer-size", env = "DBWIRE_MYSQL_BUFFER_SIZE", hide_env_values = true)]
     #[arg(value_name = "SIZE", default_value = "8MiB")]
     pub buffer_size: ByteSize,
+    /// Make the threads that decode batch threads of this nice value, 0 to 19.
+    #[arg(long = "mysql.capture-nice", env = "DBWIRE_MYSQL_CAPTURE_NICE", hide_env_values = true)]
+    #[arg(value_name = "NICE", allow_negative_numbers = true)]
+    pub nice: Option<u8>,
+    /// Pin the threads that decode to these CPUs, in turns. Repeatable, or separated by commas.
+    #[arg(long = "mysql.capture-cpu", env = "DBWIRE_MYSQL_CAPTURE_CPU", hide_env_values = true)]
+    #[arg(value_name = "CPU", value_delimiter = ',', allow_negative_numbers = true)]
+    pub cpus: Vec<u16>,
 }
 
 /// Which packets are MySQL's, and how they are counted.
@@ -78,6 +86,10 @@ pub struct DecodeArgs {
     #[arg(long = "mysql.multiplier", env = "DBWIRE_MYSQL_MULTIPLIER", hide_env_values = true)]
     #[arg(value_name = "MULTIPLIER", default_value = "auto", allow_negative_numbers = true)]
     pub multiplier: Multiplier,
+    /// Threads that decode, each other connections.
+    #[arg(long = "mysql.threads", env = "DBWIRE_MYSQL_THREADS", hide_env_values = true)]
+    #[arg(value_name = "N", default_value = "1", allow_negative_numbers = true)]
+    pub threads: u8,
     /// Most connections followed at a time.
     #[arg(long = "mysql.max-flows", env = "DBWIRE_MYSQL_MAX_FLOWS", hide_env_values = true)]
     #[arg(value_name = "N", default_value = "32768", allow_negative_numbers = true)]

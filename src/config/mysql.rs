@@ -19,6 +19,10 @@ pub struct Mysql {
     pub interface: String,
     /// Bytes of the kernel's ring.
     pub buffer_bytes: u32,
+    /// Nice value of the threads that decode, which are then batch threads.
+    pub nice: Option<u8>,
+    /// CPUs to pin them to, in turns; none for no pinning.
+    pub cpus: Vec<usize>,
     /// Which packets count, and how much.
     pub decode: Decode,
 }
@@ -53,6 +57,8 @@ pub struct Decode {
     pub reply_bytes: Option<u16>,
     /// What each of their events counts for.
     pub multiplier: Multiplier,
+    /// Threads that decode; at least 1.
+    pub threads: usize,
     /// Most connections followed at a time.
     pub max_flows: usize,
     /// What to count, and how finely.
@@ -115,7 +121,16 @@ impl Mysql {
         let buffer_bytes = bytes.and_then(|bytes| u32::try_from(bytes).ok()).ok_or_else(|| {
             Invalid::new("--mysql.buffer-size", capture.buffer_size, "must be 1MiB to 1GiB, like 8MiB")
         })?;
-        Ok(Self { interface: capture.interface, buffer_bytes, decode: Decode::from_cli(decode)? })
+        if let Some(nice) = capture.nice.filter(|nice| *nice > 19) {
+            return Err(Invalid::new("--mysql.capture-nice", nice, "must be 0 to 19"));
+        }
+        Ok(Self {
+            interface: capture.interface,
+            buffer_bytes,
+            nice: capture.nice,
+            cpus: capture.cpus.into_iter().map(usize::from).collect(),
+            decode: Decode::from_cli(decode)?,
+        })
     }
 }
 
@@ -126,6 +141,8 @@ fn is_interface_name(name: &str) -> bool {
 }
 
 impl Decode {
+    /// What `--mysql.threads` may be; each takes the memory of one.
+    pub const THREADS: RangeInclusive<u8> = 1..=16;
     /// What `--mysql.max-flows` may be; a connection takes up to a few kilobytes.
     pub const MAX_FLOWS: RangeInclusive<u32> = 64..=1 << 20;
     /// What `--mysql.reply-bytes` may be: an OK, an error and most small results are in 128 bytes.
@@ -152,6 +169,9 @@ impl Decode {
                 Invalid::new("--mysql.sample-class", class, error.to_string())
             }
         })?;
+        if !Self::THREADS.contains(&args.threads) {
+            return Err(Invalid::new("--mysql.threads", args.threads, "must be 1 to 16"));
+        }
         if !Self::MAX_FLOWS.contains(&args.max_flows) {
             let allowed = format!("must be {} to {}", Self::MAX_FLOWS.start(), Self::MAX_FLOWS.end());
             return Err(Invalid::new("--mysql.max-flows", args.max_flows, allowed));
@@ -163,6 +183,7 @@ impl Decode {
             class,
             reply_bytes: reply_bytes(&args.reply_bytes)?,
             multiplier: args.multiplier,
+            threads: usize::from(args.threads),
             max_flows,
             counting,
         })
@@ -231,10 +252,12 @@ mod tests {
             class: SampleClass::ALL,
             reply_bytes: None,
             multiplier: Multiplier::Auto,
+            threads: 1,
             max_flows: 32_768,
             counting: Counting::default(),
         };
-        let mysql = Mysql { interface: "any".to_owned(), buffer_bytes: 8 << 20, decode };
+        let interface = "any".to_owned();
+        let mysql = Mysql { interface, buffer_bytes: 8 << 20, nice: None, cpus: vec![], decode };
         assert_eq!(configured("").unwrap().mysql, Some(mysql));
         assert_eq!(configured("--no-collector.mysql").unwrap().mysql, None);
     }
@@ -264,6 +287,8 @@ mod tests {
                 "--mysql.reply-bytes 127",
                 "--mysql.reply-bytes=127: must be whole, or 128 to 65535; see --help",
             ),
+            ("--mysql.threads 0", "--mysql.threads=0: must be 1 to 16; see --help"),
+            ("--mysql.capture-nice 20", "--mysql.capture-nice=20: must be 0 to 19; see --help"),
             ("--mysql.max-digests 10001", "--mysql.max-digests=10001: must be 0 to 10000; see --help"),
             ("--mysql.max-users 1001", "--mysql.max-users=1001: must be 0 to 1000; see --help"),
             ("--mysql.max-clients 1001", "--mysql.max-clients=1001: must be 0 to 1000; see --help"),

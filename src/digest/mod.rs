@@ -19,6 +19,7 @@ mod lexer;
 mod normalize;
 mod repeats;
 mod text;
+mod trace;
 mod used;
 
 pub use cache::DigestCache;
@@ -26,4 +27,5 @@ pub use id::DigestId;
 pub use kind::{Statement, statement_kind};
 pub use lexer::Escapes;
 pub use normalize::{Digest, MAX_STATEMENT, Normalizer, Shape};
+pub use trace::{Trace, trace};
 pub use used::used_schema;

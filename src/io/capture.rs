@@ -19,6 +19,7 @@ use super::{
     clock,
     eventfd::EventFd,
     pcap::{Drops, Live, NoSuchInterface, OpenError, RING_TIMEOUT_MS, Settings},
+    schedule::Schedule,
     supervisor::{Panics, Task, supervise},
 };
 use crate::{
@@ -134,14 +135,6 @@ pub struct CaptureThread {
 }
 
 impl CaptureThread {
-    /// [`Self::open`] and [`OpenCapture::start`] in one.
-    ///
-    /// # Errors
-    /// If the system has no descriptors or threads left.
-    pub fn start(interface: String, buffer_bytes: u32, options: Options) -> io::Result<Self> {
-        Self::open(interface, buffer_bytes, options)?.start()
-    }
-
     /// Opens the capture, here and now: the only part that needs a privilege.
     ///
     /// A capture that cannot be opened is no error: it is logged, [`CaptureStats::error`] says why, and unless
@@ -149,8 +142,7 @@ impl CaptureThread {
     ///
     /// # Errors
     /// If the system has no descriptors left.
-    pub fn open(interface: String, buffer_bytes: u32, options: Options) -> io::Result<OpenCapture> {
-        let settings = Settings { interface, plan: options.plan.clone(), buffer_bytes };
+    pub fn open(settings: Settings, options: Options) -> io::Result<OpenCapture> {
         let requests = Arc::new(Requests {
             wake: EventFd::new()?,
             asked: AtomicU64::new(0),
@@ -176,12 +168,13 @@ pub struct OpenCapture {
 }
 
 impl OpenCapture {
-    /// Starts the thread, named `capture`.
+    /// Starts the thread.
     ///
     /// # Errors
     /// If the system has no threads left.
-    pub fn start(self) -> io::Result<CaptureThread> {
-        let Self { source, requests, options } = self;
+    pub fn start(self, name: String, schedule: Schedule) -> io::Result<CaptureThread> {
+        let Self { mut source, requests, options } = self;
+        source.follow();
         let first = Published {
             answers: 0,
             snapshot: Arc::new(Snapshot { capture: source.state.clone(), ..Snapshot::default() }),
@@ -190,6 +183,9 @@ impl OpenCapture {
         let panics = Panics::default();
         let handle = CaptureHandle { requests: Arc::clone(&requests), published, panics: panics.clone() };
         let worker = move || {
+            if let Err(error) = schedule.apply() {
+                tracing::warn!(?schedule, "the capture thread is scheduled like any other: {error}");
+            }
             let mut worker = Worker {
                 source,
                 requests,
@@ -202,7 +198,7 @@ impl OpenCapture {
             };
             supervise(&panics, &mut worker);
         };
-        let thread = thread::Builder::new().name("capture".to_owned()).spawn(worker)?;
+        let thread = thread::Builder::new().name(name).spawn(worker)?;
         Ok(CaptureThread { handle, thread: Some(thread) })
     }
 }
@@ -243,7 +239,6 @@ impl Source {
                 self.drops = live.drops().unwrap_or_default();
                 self.retry = None;
                 self.live = Some(live);
-                self.follow();
             }
             Err(error) => {
                 let lasting = matches!(error, OpenError::Permission { .. });
@@ -302,6 +297,7 @@ impl Source {
             && at <= Instant::now()
         {
             self.open((wait * 2).min(RETRY.1));
+            self.follow();
         }
     }
 
@@ -372,7 +368,8 @@ impl Worker {
     fn change_plan(&mut self) {
         if let Some(plan) = self.requests.take_plan() {
             self.source.set_plan(plan);
-            self.pipeline.set_plan(self.source.settings.plan.clone(), clock::wall());
+            self.options.plan.clone_from(&self.source.settings.plan);
+            self.pipeline.set_plan(self.options.plan.clone(), clock::wall());
         }
     }
 

@@ -7,7 +7,7 @@ use std::{mem, time::Duration};
 use super::{listen, netlink::Dumper};
 #[cfg(feature = "capture")]
 use super::{
-    mysql::{MysqlCollector, plan},
+    mysql::{MysqlCollector, settings},
     pcap::Live,
 };
 use crate::{
@@ -119,9 +119,7 @@ fn capture(config: &Mysql, time: Duration) -> io::Result<Capture> {
 
 #[cfg(feature = "capture")]
 fn open(config: &Mysql) -> Result<(), String> {
-    let (interface, buffer_bytes) = (config.interface.clone(), config.buffer_bytes);
-    let settings = super::pcap::Settings { interface, plan: plan(&config.decode), buffer_bytes };
-    let mut live = Live::open(&settings).map_err(|error| error.to_string())?;
+    let mut live = Live::open(&settings(config)).map_err(|error| error.to_string())?;
     live.follow().map_err(|error| error.to_string())
 }
 

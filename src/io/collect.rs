@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[cfg(feature = "capture")]
-use super::{capture::CaptureHandle, mysql::MysqlCollector};
+use super::{captures::CapturesHandle, mysql::MysqlCollector};
 use super::{log, process::Process, sockets::SocketsHandle};
 #[cfg(feature = "capture")]
 use crate::stats::capture::Snapshot;
@@ -173,7 +173,7 @@ impl Collector {
 pub struct Pulse {
     sockets: Option<SocketsHandle>,
     #[cfg(feature = "capture")]
-    mysql: Option<CaptureHandle>,
+    mysql: Option<CapturesHandle>,
 }
 
 impl Pulse {

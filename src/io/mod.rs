@@ -7,12 +7,16 @@
 
 #[cfg(feature = "capture")]
 pub mod capture;
+#[cfg(feature = "capture")]
+pub mod captures;
 pub mod check;
 pub mod clock;
 pub mod collect;
 pub mod core_dumps;
 #[cfg(feature = "capture")]
 mod eventfd;
+#[cfg(feature = "capture")]
+pub mod fanout;
 #[cfg(feature = "capture")]
 mod filter;
 pub mod listen;
@@ -28,6 +32,8 @@ pub mod procfs;
 #[cfg(feature = "capture")]
 pub mod replay;
 pub mod sandbox;
+#[cfg(feature = "capture")]
+pub mod schedule;
 pub mod server;
 pub mod signals;
 mod socket_reader;

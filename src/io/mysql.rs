@@ -10,8 +10,9 @@ use std::{
 use prometheus::proto::MetricFamily;
 
 use super::{
-    capture::{CaptureHandle, CaptureThread, OpenCapture},
-    replay::{ReplayError, replay},
+    captures::{Captures, CapturesHandle, OpenCaptures, Threads},
+    pcap::Settings,
+    replay::{self, ReplayError},
 };
 use crate::{
     config::{Decode, Mysql, PortSet, Replay, ReportFormat},
@@ -19,14 +20,14 @@ use crate::{
     packet::filter::Plan,
     pipeline::{Options, Pipeline},
     report,
-    stats::capture::Snapshot,
+    stats::{Stats, capture::Snapshot, profile::Profile},
     status,
 };
 
 /// Decodes live packets. Dropping it ends the capture.
 #[derive(Debug)]
 pub struct MysqlCollector {
-    thread: CaptureThread,
+    captures: Captures,
     ports: PortSet,
     sampling: Sampling,
 }
@@ -49,18 +50,18 @@ impl MysqlCollector {
         // Nobody outside may know which ports and addresses collide in the connection table.
         let seed = RandomState::new().hash_one(0);
         let options = options(&config.decode, seed);
-        let capture = CaptureThread::open(config.interface.clone(), config.buffer_bytes, options)?;
-        Ok(OpenMysql { capture, ports: config.decode.ports.clone(), sampling: sampling(&config.decode) })
+        let captures = Captures::open(&settings(config), &options, &threads(config))?;
+        Ok(OpenMysql { captures, ports: config.decode.ports.clone(), sampling: sampling(&config.decode) })
     }
 
     /// What was counted up to now; `None` if the thread has ended.
     pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
-        self.thread.handle().snapshot(within).await
+        self.handle().snapshot(within).await
     }
 
-    /// To ask the thread for signs of life.
-    pub fn handle(&self) -> CaptureHandle {
-        self.thread.handle()
+    /// To ask the threads for signs of life.
+    pub fn handle(&self) -> CapturesHandle {
+        self.captures.handle()
     }
 
     /// The families of a snapshot. Before the capture was up for the first time there are none of traffic: zeros
@@ -82,7 +83,7 @@ impl MysqlCollector {
 /// A collector whose capture nobody reads yet.
 #[derive(Debug)]
 pub struct OpenMysql {
-    capture: OpenCapture,
+    captures: OpenCaptures,
     ports: PortSet,
     sampling: Sampling,
 }
@@ -93,8 +94,8 @@ impl OpenMysql {
     /// # Errors
     /// If the system has no threads left.
     pub fn start(self) -> io::Result<MysqlCollector> {
-        let Self { capture, ports, sampling } = self;
-        Ok(MysqlCollector { thread: capture.start()?, ports, sampling })
+        let Self { captures, ports, sampling } = self;
+        Ok(MysqlCollector { captures: captures.start()?, ports, sampling })
     }
 }
 
@@ -103,8 +104,8 @@ impl OpenMysql {
 /// # Errors
 /// The first file that cannot be read to its end.
 pub fn replay_families(config: &Replay) -> Result<Vec<MetricFamily>, ReplayError> {
-    let mut pipeline = replayed(config)?;
-    let mut families = metrics::mysql::families(pipeline.stats(), &sampling(&config.decode));
+    let (stats, _) = replayed(config)?;
+    let mut families = metrics::mysql::families(&stats, &sampling(&config.decode));
     families.push(build::family());
     Ok(families)
 }
@@ -114,20 +115,45 @@ pub fn replay_families(config: &Replay) -> Result<Vec<MetricFamily>, ReplayError
 /// # Errors
 /// The first file that cannot be read to its end.
 pub fn replay_report(config: &Replay, format: ReportFormat) -> Result<String, ReplayError> {
-    let pipeline = replayed(config)?;
-    let profile = pipeline.profile();
+    let (_, profile) = replayed(config)?;
+    let profile = profile.as_ref();
     Ok(match format {
         ReportFormat::Table => profile.map(report::table).unwrap_or_default(),
         ReportFormat::Json => profile.map(report::json).unwrap_or_default().to_string() + "\n",
     })
 }
 
-fn replayed(config: &Replay) -> Result<Pipeline, ReplayError> {
+fn replayed(config: &Replay) -> Result<(Stats, Option<Profile>), ReplayError> {
     // The files are finite, and two runs over them are to be alike.
-    let mut pipeline = Pipeline::new(options(&config.decode, 0));
-    replay(&config.files, &mut pipeline)?;
-    pipeline.finish();
-    Ok(pipeline)
+    let pipeline = || Pipeline::new(options(&config.decode, 0));
+    let mut pipelines: Vec<_> = (0..config.decode.threads).map(|_| pipeline()).collect();
+    match &mut pipelines[..] {
+        [only] => replay::replay(&config.files, only)?,
+        several => replay::threads::replay(&config.files, several)?,
+    }
+    let mut counted = pipelines.into_iter().map(Pipeline::finished);
+    let first = counted.next().unwrap_or_else(|| pipeline().finished());
+    Ok(counted.fold(first, |(mut stats, mut profile), (more, more_profile)| {
+        stats.add(&more);
+        if let (Some(profile), Some(more)) = (&mut profile, more_profile) {
+            profile.add(more);
+        }
+        (stats, profile)
+    }))
+}
+
+/// What to open.
+pub(super) fn settings(config: &Mysql) -> Settings {
+    Settings {
+        interface: config.interface.clone(),
+        plan: plan(&config.decode),
+        buffer_bytes: config.buffer_bytes,
+        fanout: None,
+    }
+}
+
+fn threads(config: &Mysql) -> Threads {
+    Threads { count: config.decode.threads, nice: config.nice, cpus: config.cpus.clone() }
 }
 
 fn options(decode: &Decode, seed: u64) -> Options {
@@ -135,7 +161,7 @@ fn options(decode: &Decode, seed: u64) -> Options {
 }
 
 /// What to capture at the start.
-pub(super) fn plan(decode: &Decode) -> Plan {
+fn plan(decode: &Decode) -> Plan {
     Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: decode.reply_bytes }
 }
 

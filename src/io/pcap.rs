@@ -4,13 +4,14 @@ use std::{
     env, fs, io,
     os::fd::{AsFd, AsRawFd as _, BorrowedFd},
     path::PathBuf,
+    sync::Arc,
 };
 
 use pcap::{Active, Capture, Linktype, Packet, Precision};
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
-use super::{clock, filter::attach};
+use super::{clock, fanout::Fanout, filter::attach};
 use crate::packet::{
     Frame, Timestamp,
     filter::{Plan, SNAPLEN, Scope, program::program, text::to_pcap_filter},
@@ -36,6 +37,8 @@ pub struct Settings {
     pub plan: Plan,
     /// Bytes of the kernel's ring.
     pub buffer_bytes: u32,
+    /// The captures that it shares packets with, if there are any.
+    pub fanout: Option<Arc<Fanout>>,
 }
 
 /// Why a capture could not be opened.
@@ -122,7 +125,7 @@ impl std::fmt::Debug for Live {
 impl Live {
     /// Opens a capture that never blocks, with timestamps in nanoseconds. Only this needs `CAP_NET_RAW`.
     ///
-    /// The interface need not be there: see [`Self::follow`].
+    /// Nothing is captured before the first [`Self::follow`]. The interface need not be there.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -148,17 +151,21 @@ impl Live {
         let link =
             if handle.set_datalink(LINUX_SLL2).is_ok() { LinkType::LinuxSll2 } else { LinkType::LinuxSll };
         let handle = handle.setnonblock().map_err(failed("set non-blocking"))?;
-        let scope = scope(handle.as_fd(), interface).unwrap_or(Scope::Nothing);
         let mut live = Self {
             handle,
             link,
             interface: interface.to_owned(),
             plan: settings.plan.clone(),
-            scope,
+            scope: Scope::Nothing,
             by_text: false,
             stale_before: None,
         };
         live.filter().map_err(failed("set the filter"))?;
+        if let Some(fanout) = &settings.fanout {
+            fanout
+                .join(live.handle.as_fd())
+                .map_err(|error| failed("share packets among threads")(error.into()))?;
+        }
         live.stale_before = Some(clock::wall());
         Ok(live)
     }

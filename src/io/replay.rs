@@ -1,5 +1,7 @@
 //! Capture files, pcap and pcapng, through the very pipeline live packets take.
 
+pub mod threads;
+
 use std::{
     fs::File,
     io::Read as _,
@@ -42,6 +44,9 @@ pub enum ReplayError {
         /// libpcap's name or number for it.
         link: String,
     },
+    /// There are no threads left.
+    #[error("cannot start a thread: {0}; see ulimit -u")]
+    Thread(std::io::Error),
     /// It ends, or goes wrong, in mid-packet. The packets before that were decoded.
     #[error("{} is damaged after {frames} packets: {reason}", path.display())]
     Damaged {

@@ -24,8 +24,11 @@ pub struct Exemplar {
 }
 
 impl Exemplar {
-    /// Lays the exemplar down in `bucket`.
+    /// Lays the exemplar down in `bucket`, unless there is one already.
     pub fn attach(&self, bucket: &mut Bucket) {
+        if bucket.special_fields.unknown_fields().get(FIELD).is_some() {
+            return;
+        }
         // Writing to a vector cannot fail, and lengths are of a few labels.
         if let Ok(bytes) = self.to_bytes() {
             bucket.special_fields.mut_unknown_fields().add_value(FIELD, UnknownValue::LengthDelimited(bytes));

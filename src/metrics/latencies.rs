@@ -1,8 +1,11 @@
 //! Latency histograms and slow statements, as metric families.
 
+use std::time::Duration;
+
 use prometheus::proto::MetricFamily;
 
 use super::{
+    exemplar::Exemplar,
     family::{Family, HistogramSample},
     mysql::{Scale, seconds},
     names,
@@ -14,6 +17,7 @@ use crate::{
         counters::StatementStats,
         latency::{self, Latency},
         native::{Resolution, Snapshot},
+        traces::Traced,
     },
 };
 
@@ -33,6 +37,11 @@ const OWN: [Statement; 7] = [
 /// Label of the histograms of all other kinds together.
 const OTHER: &str = "other";
 
+/// The label of a kind's histograms.
+fn label(statement: Statement) -> &'static str {
+    if OWN.contains(&statement) { statement.label() } else { OTHER }
+}
+
 /// The families that have samples.
 pub(super) fn families(stats: &Stats, scale: Scale) -> impl Iterator<Item = MetricFamily> {
     let mut duration = Family::new(&names::MYSQL_QUERY_DURATION);
@@ -40,16 +49,19 @@ pub(super) fn families(stats: &Stats, scale: Scale) -> impl Iterator<Item = Metr
     let mut others = StatementStats::default();
     let mut add = |label: &str, kind: &StatementStats| {
         if kind.duration.count() > 0 {
-            for (family, latency) in
-                [(&mut duration, &kind.duration), (&mut first_response, &kind.first_response)]
-            {
+            let exemplars = exemplars(&stats.traced, label);
+            let histograms = [
+                (&mut duration, &kind.duration, &*exemplars),
+                (&mut first_response, &kind.first_response, &[]),
+            ];
+            for (family, latency, exemplars) in histograms {
                 let (classic, native) = (histogram(latency, &stats.scale, scale), native(latency, scale));
-                family.push_native_histogram(&[label], &classic, &native, &[]);
+                family.push_native_histogram(&[label], &classic, &native, exemplars);
             }
         }
     };
     for (statement, kind) in stats.statements() {
-        if OWN.contains(&statement) {
+        if label(statement) != OTHER {
             add(statement.label(), kind);
         } else {
             others.duration.add(&kind.duration);
@@ -71,6 +83,21 @@ fn slow(stats: &Stats, scale: Scale) -> Family {
         }
     }
     family
+}
+
+/// The traces of a histogram, the latest first.
+fn exemplars(traced: &[Traced], of: &str) -> Vec<Exemplar> {
+    let mut traced: Vec<_> = traced.iter().filter(|traced| label(traced.kind) == of).collect();
+    traced.sort_by_key(|traced| std::cmp::Reverse(traced.at));
+    let exemplar = |traced: &Traced| Exemplar {
+        labels: vec![
+            ("trace_id".to_owned(), format!("{:032x}", traced.trace.trace_id)),
+            ("span_id".to_owned(), format!("{:016x}", traced.trace.span_id)),
+        ],
+        value: seconds(traced.nanos),
+        at: Duration::from_nanos(traced.at.0),
+    };
+    traced.into_iter().map(exemplar).collect()
 }
 
 fn histogram(latency: &Latency, bounds: &latency::Scale, scale: Scale) -> HistogramSample {

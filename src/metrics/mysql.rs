@@ -123,7 +123,7 @@ fn tls_handshakes(stats: &Stats, scale: Scale) -> MetricFamily {
 }
 
 /// The decoder's own state: unscaled.
-fn decoder(stats: &Stats) -> [MetricFamily; 9] {
+fn decoder(stats: &Stats) -> [MetricFamily; 10] {
     let flows = stats.flows().fold(Family::new(&names::MYSQL_FLOWS), |family, (visibility, count)| {
         family.sample(&[visibility.label()], count as f64)
     });
@@ -147,6 +147,7 @@ fn decoder(stats: &Stats) -> [MetricFamily; 9] {
         single(&names::MYSQL_RESYNCS, stats.resyncs),
         single(&names::CAPTURE_PACKETS, stats.packets),
         single(&names::CAPTURE_BYTES, stats.bytes),
+        single(&names::CAPTURE_RING_BYTES, stats.ring_bytes),
         undecoded.build(),
         limits.build(),
     ]

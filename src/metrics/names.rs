@@ -173,6 +173,8 @@ metrics! {
         "Packets the filter let through to the decoder.";
     CAPTURE_BYTES = Counter "dbwire_capture_bytes_total" []
         "Bytes of those packets on the wire.";
+    CAPTURE_RING_BYTES = Counter "dbwire_capture_ring_bytes_total" []
+        "Bytes of those packets that were copied for the decoder.";
     CAPTURE_DROPPED_PACKETS = Counter "dbwire_capture_dropped_packets_total" ["where"]
         "Packets lost before the decoder saw them: the kernel's ring was full, or the interface dropped them.";
     CAPTURE_UNDECODED_PACKETS = Counter "dbwire_capture_undecoded_packets_total" ["layer"]

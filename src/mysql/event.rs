@@ -1,5 +1,7 @@
 //! What the decoder tells.
 
+use std::num::NonZeroU32;
+
 use super::{command::Command, schema::SchemaId, tls};
 use crate::digest::{DigestId, Escapes, Statement};
 
@@ -13,12 +15,18 @@ pub struct StatementRef {
     /// The default schema when its text was sent. A prepared statement keeps the one it was prepared in, as it does
     /// on the server.
     pub schema: SchemaId,
+    /// The trace that its text tells of; a prepared statement has none, as its executions are of many.
+    pub trace: Option<TraceRef>,
 }
+
+/// Names a trace that the observer keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceRef(pub NonZeroU32);
 
 impl StatementRef {
     /// A statement whose text is not to be seen.
     pub const fn unseen(kind: Statement) -> Self {
-        Self { kind, digest: None, schema: SchemaId::UNKNOWN }
+        Self { kind, digest: None, schema: SchemaId::UNKNOWN, trace: None }
     }
 }
 

@@ -32,3 +32,26 @@ pub struct Snapshot {
     /// Of the capture.
     pub capture: CaptureStats,
 }
+
+impl CaptureStats {
+    /// Adds another part of the same capture: it is up if both are.
+    pub fn add(&mut self, other: &Self) {
+        self.up &= other.up;
+        self.link = self.link.and(other.link);
+        self.dropped_by_kernel += other.dropped_by_kernel;
+        // Each of them reads the interface's own counter.
+        self.dropped_by_interface = self.dropped_by_interface.max(other.dropped_by_interface);
+        self.cpu += other.cpu;
+        if self.error.is_none() {
+            self.error.clone_from(&other.error);
+        }
+    }
+}
+
+impl Snapshot {
+    /// Adds what another thread of the same capture has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.stats.add(&other.stats);
+        self.capture.add(&other.capture);
+    }
+}

@@ -1,5 +1,7 @@
 //! The counters of everything seen in packets.
 
+mod merge;
+
 use std::time::Duration;
 
 use foldhash::fast::FixedState;
@@ -9,6 +11,7 @@ use super::{
     askers::Row,
     digests::{DigestStats, Shown},
     latency::{Latency, Scale, Slow},
+    traces::Traced,
 };
 use crate::{
     config::Counting,
@@ -74,6 +77,8 @@ pub struct Stats {
     pub packets: u64,
     /// Their bytes on the wire.
     pub bytes: u64,
+    /// Bytes of them that were captured.
+    pub ring_bytes: u64,
     undecoded: [u64; Undecoded::ALL.len()],
     commands: [u64; Command::ALL.len()],
     statements: [StatementStats; Statement::ALL.len()],
@@ -87,6 +92,8 @@ pub struct Stats {
     pub other_errors: u64,
     /// The digests that are shown.
     pub digests: Vec<Shown>,
+    /// Statements that belong to traces: the latest of each kind and bucket.
+    pub traced: Vec<Traced>,
     /// All other statements, those without a digest included.
     pub other_digests: DigestStats,
     /// Users, *unknown* and *other* first, where they are counted.
@@ -129,6 +136,7 @@ impl Stats {
             scale,
             packets: 0,
             bytes: 0,
+            ring_bytes: 0,
             undecoded: [0; _],
             commands: [0; _],
             statements: std::array::from_fn(|_| StatementStats::default()),
@@ -139,6 +147,7 @@ impl Stats {
             errors: HashMap::default(),
             other_errors: 0,
             digests: Vec::new(),
+            traced: Vec::new(),
             other_digests: DigestStats::default(),
             users: Vec::new(),
             clients: Vec::new(),

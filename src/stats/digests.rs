@@ -122,7 +122,7 @@ impl Digests {
         if let (Some(texts), Some(shape)) = (&mut self.texts, digest.shape) {
             texts.met(shape.id, shape.text);
         }
-        StatementRef { kind: digest.kind, digest: digest.shape.map(|shape| shape.id), schema }
+        StatementRef { kind: digest.kind, digest: digest.shape.map(|shape| shape.id), schema, trace: None }
     }
 
     /// See [`crate::mysql::event::Observer::schema`].

@@ -52,6 +52,13 @@ impl Scale {
     }
 }
 
+impl Placed {
+    /// Which bucket it is in, from 0; what is above every bound is in the last one.
+    pub fn bucket(self) -> usize {
+        self.bucket
+    }
+}
+
 impl Latency {
     /// Counts a duration.
     #[inline]
@@ -100,6 +107,11 @@ impl Slow {
         for (count, threshold) in self.0.iter_mut().zip(&scale.thresholds) {
             *count += u64::from(nanos > *threshold);
         }
+    }
+
+    /// Adds the durations of another one, observed with the same scale.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
     }
 
     /// `(threshold in nanoseconds, durations above it)`.

@@ -18,6 +18,7 @@ pub mod recorder;
 pub mod schemas;
 pub mod texts;
 pub mod top;
+pub mod traces;
 
 pub use counters::{Closed, Stats};
 pub use recorder::Recorder;

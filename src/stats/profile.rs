@@ -50,6 +50,16 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Adds what another one counted, of other connections.
+    pub fn add(&mut self, other: Self) {
+        for (subject, row) in other.rows {
+            let own = self.rows.entry(subject).or_default();
+            own.text = own.text.take().or(row.text);
+            own.stats = own.stats.plus(&row.stats);
+            own.durations.add(&row.durations);
+        }
+    }
+
     /// A statement was sent. `text` is asked for once for each subject.
     pub fn sent(&mut self, statement: StatementRef, text: impl FnOnce() -> Option<Arc<str>>) {
         let full = self.rows.len() >= PROFILE_DIGESTS;

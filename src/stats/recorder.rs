@@ -5,6 +5,7 @@ use super::{
     askers::{Asker, Askers},
     digests::Digests,
     profile::Profile,
+    traces::Traces,
 };
 use crate::{
     config::Counting,
@@ -22,6 +23,7 @@ pub struct Recorder {
     /// The counters; those of digests as of the last [`Self::publish`].
     pub stats: Stats,
     digests: Digests,
+    traces: Traces,
     /// Only for a report.
     profile: Option<Profile>,
     /// Only where users or clients are counted.
@@ -38,6 +40,7 @@ impl Recorder {
         Self {
             stats: Stats::new(counting),
             digests,
+            traces: Traces::default(),
             profile: counting.profile.then(Profile::default),
             askers: Askers::new(counting),
             asker: Asker::default(),
@@ -60,11 +63,17 @@ impl Recorder {
     /// Packet time has reached `now`.
     pub fn tick(&mut self, now: Timestamp) {
         self.digests.tick(now);
+        self.traces.tick(now);
     }
 
     /// What a report is made of, if [`Counting::profile`] asked for it.
     pub fn profile(&self) -> Option<&Profile> {
         self.profile.as_ref()
+    }
+
+    /// The same, for good.
+    pub fn into_profile(self) -> Option<Profile> {
+        self.profile
     }
 
     #[cold]
@@ -98,6 +107,7 @@ impl Recorder {
     pub fn publish(&mut self) -> &mut Stats {
         self.stats.digests = self.digests.shown();
         self.stats.other_digests = self.digests.other();
+        self.stats.traced = self.traces.latest();
         if let Some(askers) = &self.askers {
             self.stats.users = askers.users().to_vec();
             self.stats.clients = askers.clients().to_vec();
@@ -109,7 +119,7 @@ impl Recorder {
 impl Observer for Recorder {
     #[inline]
     fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
-        self.digests.identify(sql, context)
+        StatementRef { trace: self.traces.note(sql), ..self.digests.identify(sql, context) }
     }
 
     fn schema(&mut self, name: &[u8]) -> SchemaId {
@@ -142,6 +152,7 @@ impl Observer for Recorder {
             Event::Reply(reply) => {
                 if let Some(statement) = reply.statement {
                     self.digests.answered(statement, reply);
+                    self.traces.answered(statement, reply, &self.stats.scale);
                 }
             }
             _ => {}

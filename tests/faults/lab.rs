@@ -197,6 +197,20 @@ pub(crate) fn conversation(port: u16, queries: usize) -> Vec<Vec<u8>> {
     frames
 }
 
+/// Where a frame's TCP header is.
+pub(crate) const TCP: usize = 34;
+
+/// The frames with other initial sequence numbers.
+pub(crate) fn shifted(mut frames: Vec<Vec<u8>>, shift: u32) -> Vec<Vec<u8>> {
+    for frame in &mut frames {
+        for at in [TCP + 4, TCP + 8] {
+            let number = u32::from_be_bytes(frame[at..at + 4].try_into().unwrap()).wrapping_add(shift);
+            frame[at..at + 4].copy_from_slice(&number.to_be_bytes());
+        }
+    }
+    frames
+}
+
 /// Of a process, in bytes.
 pub(crate) fn peak_memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();

@@ -16,6 +16,7 @@ mod process;
 mod scripted;
 #[path = "../support/seccomp.rs"]
 mod seccomp;
+mod soak;
 mod sockets;
 #[path = "../support/mod.rs"]
 mod support;
@@ -89,6 +90,16 @@ fn every_fault_has_the_required_reaction() {
     print(&outcomes);
     assert_eq!(failed, 0, "of {} faults", outcomes.len());
     assert!(outcomes.len() >= 40 || !only.is_empty(), "{} faults", outcomes.len());
+}
+
+#[test]
+fn under_load_and_faults_nothing_grows_and_nothing_is_lost() {
+    let test = "under_load_and_faults_nothing_grows_and_nothing_is_lost";
+    if !skip::root(test) || !skip::programs(test, &["ip", "prlimit"]) {
+        return;
+    }
+    let line = in_namespace(soak::run).unwrap_or_else(|message| panic!("{message}"));
+    let _ = writeln!(std::io::stderr(), "soak: {line}");
 }
 
 /// Runs a row on a thread with a network namespace of its own.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Fault, fault,
-    lab::{Lab, conversation},
+    lab::{Lab, TCP, conversation, shifted},
     support::dialogue::{Conversation, OK, error},
     wire,
 };
@@ -37,9 +37,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
 ];
 
-/// Where the parts of a frame are: Ethernet, IPv4 and TCP without options.
+/// Where the other parts of a frame are: Ethernet, IPv4 and TCP without options.
 const IP: usize = 14;
-const TCP: usize = 34;
 const PAYLOAD: usize = 54;
 
 /// The frame with another payload.
@@ -146,13 +145,7 @@ fn out_of_order() -> String {
 fn wrap() -> String {
     let lab = Lab::new();
     let shift = u32::MAX - 2_000;
-    for mut frame in conversation(40_000, 100) {
-        for at in [TCP + 4, TCP + 8] {
-            let number = u32::from_be_bytes(frame[at..at + 4].try_into().unwrap()).wrapping_add(shift);
-            frame[at..at + 4].copy_from_slice(&number.to_be_bytes());
-        }
-        lab.send(&frame);
-    }
+    shifted(conversation(40_000, 100), shift).iter().for_each(|frame| lab.send(frame));
     lab.assert_selects(100);
     assert_eq!(lab.value("dbwire_mysql_gaps_total", &[]), 0.0);
     "100 of 100 counted, no gap".to_owned()
@@ -386,13 +379,7 @@ fn reused_ports() -> String {
     let lab = Lab::new();
     for round in 0..50_u32 {
         let shift = round.wrapping_mul(0x1357_9bdf);
-        for mut frame in conversation(40_000, 5) {
-            for at in [TCP + 4, TCP + 8] {
-                let number = u32::from_be_bytes(frame[at..at + 4].try_into().unwrap()).wrapping_add(shift);
-                frame[at..at + 4].copy_from_slice(&number.to_be_bytes());
-            }
-            lab.send(&frame);
-        }
+        shifted(conversation(40_000, 5), shift).iter().for_each(|frame| lab.send(frame));
     }
     lab.assert_selects(250);
     "250 of 250 counted".to_owned()

@@ -8,6 +8,8 @@
 mod compression;
 #[path = "targets/conversation.rs"]
 mod conversation;
+#[path = "targets/digest.rs"]
+mod digest;
 #[path = "targets/headers.rs"]
 mod headers;
 #[path = "targets/input.rs"]
@@ -19,6 +21,7 @@ mod stream;
 
 pub use compression::compression;
 pub use conversation::{pipeline, session, tls};
+pub use digest::digest;
 pub use headers::{filter, segment};
 pub use sockets::{inet_diag, proc_net};
 pub use stream::stream;

@@ -135,6 +135,10 @@ fn rules() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, seccompiler::BackendErr
         (libc::SYS_clone, vec![vec![has(0, libc::CLONE_THREAD)?]]),
         // A thread's name, and names of memory areas, which the allocator may give.
         (libc::SYS_prctl, vec![vec![is(0, libc::PR_SET_NAME)?], vec![is(0, libc::PR_SET_VMA)?]]),
+        // How the calling thread is scheduled, if that is asked for.
+        (libc::SYS_sched_setscheduler, vec![vec![is(0, 0)?]]),
+        (libc::SYS_sched_setaffinity, vec![vec![is(0, 0)?]]),
+        (libc::SYS_setpriority, vec![vec![is(0, 0)?, is(1, 0)?]]),
         // Limits are read, not set.
         (libc::SYS_prlimit64, vec![vec![null(2)?]]),
         (

@@ -1,0 +1,190 @@
+//! A MariaDB under sysbench on loopback, with the exporter beside it in several ways, and without it.
+
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    thread,
+};
+
+use dbwire_exporter::io::clock::thread_cpu_time;
+
+use super::{
+    Outcome, median, plot,
+    support::{
+        children::{command, output},
+        clients::prepare_sysbench,
+        exporter::Exporter,
+        exposition::Exposition,
+        mariadb::{MariaDb, Options, PASSWORD, USER},
+        skip,
+    },
+};
+
+/// How the exporter runs; `None`: not at all.
+const WAYS: [(&str, Option<&[&str]>); 6] = [
+    ("no capture", None),
+    ("N=0", Some(&[])),
+    ("N=3", Some(&["--mysql.sample-bits=3"])),
+    ("N=8", Some(&["--mysql.sample-bits=8"])),
+    ("N=0, cut at 256", Some(&["--mysql.reply-bytes=256"])),
+    ("N=3, cut at 256", Some(&["--mysql.sample-bits=3", "--mysql.reply-bytes=256"])),
+];
+
+/// What is measured of one run.
+#[derive(Debug, Clone, Copy, Default)]
+struct Measured {
+    queries_a_second: f64,
+    /// Share of one CPU that the capture thread used.
+    share: f64,
+    cpu_a_million: f64,
+    ring_bytes_a_query: f64,
+    dropped: f64,
+}
+
+pub(crate) fn run(rounds: u64, seconds: u64) -> Outcome {
+    let name = "bench-capture";
+    if !skip::root(name) || !skip::programs(name, MariaDb::PROGRAMS) || !skip::programs(name, &["sysbench"]) {
+        return Ok(());
+    }
+    let server = MariaDb::start(&Options::default());
+    prepare_sysbench(&server);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/capture/large_rows.lua");
+    let large = script.to_str().ok_or("a path in UTF-8")?;
+    for (load, title) in [
+        ("oltp_point_select", "point selects"),
+        ("oltp_read_write", "oltp_read_write"),
+        (large, "rows of 16 to 64 KB"),
+    ] {
+        let mut measured: BTreeMap<usize, Vec<Measured>> = BTreeMap::new();
+        for _ in 0..rounds.max(1) {
+            for (index, (_, flags)) in WAYS.iter().enumerate() {
+                measured.entry(index).or_default().push(measure(&server, load, seconds, *flags)?);
+            }
+        }
+        print(title, &measured)?;
+    }
+    sender(rounds)
+}
+
+fn print(title: &str, measured: &BTreeMap<usize, Vec<Measured>>) -> Outcome {
+    let of = |way: usize, value: fn(&Measured) -> f64| median(measured[&way].iter().map(value).collect());
+    let none = of(0, |run| run.queries_a_second);
+    println!(
+        "\n## {title}\n\n| | queries/s | to none | capture, share of a CPU | CPU-seconds a million queries | ring bytes a query | dropped |"
+    );
+    println!("|---|---:|---:|---:|---:|---:|---:|");
+    let mut bars = Vec::new();
+    for (way, (name, flags)) in WAYS.iter().enumerate() {
+        let queries = of(way, |run| run.queries_a_second);
+        if flags.is_none() {
+            println!("| {name} | {queries:.0} | 1.00 | | | | |");
+            continue;
+        }
+        let cpu = of(way, |run| run.cpu_a_million);
+        println!(
+            "| {name} | {queries:.0} | {:.2} | {:.2} % | {cpu:.2} | {:.0} | {:.0} |",
+            queries / none,
+            100.0 * of(way, |run| run.share),
+            of(way, |run| run.ring_bytes_a_query),
+            of(way, |run| run.dropped),
+        );
+        bars.push(((*name).to_owned(), cpu));
+    }
+    let file = format!("capture-{}", title.replace(' ', "-"));
+    plot::bars(&file, &format!("CPU-seconds a million queries, {title}"), "s", &bars)?;
+    Ok(())
+}
+
+fn measure(
+    server: &MariaDb,
+    load: &str,
+    seconds: u64,
+    flags: Option<&[&str]>,
+) -> Result<Measured, Box<dyn Error>> {
+    let port = server.port().to_string();
+    let exporter = flags.map(|flags| {
+        let common = ["--mysql.interface=lo", "--mysql.port", &port, "--no-collector.sockets"];
+        Exporter::start(&[&common[..], flags].concat())
+    });
+    let before = exporter.as_ref().map(Exporter::page);
+    let queries = sysbench(server, load, seconds)?;
+    let after = exporter.as_ref().map(Exporter::page);
+    let mut measured = Measured { queries_a_second: queries / seconds as f64, ..Measured::default() };
+    if let (Some(before), Some(after)) = (before, after) {
+        let rise = |name: &str| sum(&after, name) - sum(&before, name);
+        let cpu = rise("dbwire_capture_cpu_seconds_total");
+        measured.share = cpu / seconds as f64;
+        measured.cpu_a_million = cpu / queries * 1e6;
+        measured.ring_bytes_a_query = rise("dbwire_capture_ring_bytes_total") / queries;
+        measured.dropped = rise("dbwire_capture_dropped_packets_total");
+    }
+    Ok(measured)
+}
+
+fn sum(page: &Exposition, name: &str) -> f64 {
+    page.of(name).map(|sample| sample.value).sum()
+}
+
+/// Runs a load by eight connections, and tells how many queries there were.
+fn sysbench(server: &MariaDb, load: &str, seconds: u64) -> Result<f64, Box<dyn Error>> {
+    let mut program = command("sysbench");
+    program.arg(load).args(["--tables=1", "--table-size=10000", "--mysql-db=sbtest", "--threads=8"]);
+    program.args([format!("--mysql-user={USER}"), format!("--mysql-password={PASSWORD}")]);
+    program.args(["--mysql-host=127.0.0.1".to_owned(), format!("--mysql-port={}", server.port())]);
+    program.args([
+        format!("--time={seconds}"),
+        "--events=0".to_owned(),
+        "--mysql-ignore-errors=all".to_owned(),
+    ]);
+    let printed = output(program.arg("run"));
+    let line = printed.lines().find_map(|line| line.trim().strip_prefix("queries:")).ok_or("a summary")?;
+    Ok(line.split_whitespace().next().ok_or("a number")?.parse()?)
+}
+
+/// What capturing costs whoever sends: CPU time of a thread that is client and server on loopback at once.
+fn sender(rounds: u64) -> Outcome {
+    const EXCHANGES: usize = 20_000;
+    println!(
+        "\n## The sender's CPU, ns a packet\n\n| reply | no capture | whole | cut at 256 |\n|---|---:|---:|---:|"
+    );
+    for reply in [200, 16_384] {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let port = listener.local_addr()?.port().to_string();
+        let mut client = TcpStream::connect(listener.local_addr()?)?;
+        let (mut server, _) = listener.accept()?;
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let mut run = || -> Result<f64, Box<dyn Error>> {
+            let (request, answer) = ([1; 100], vec![1; reply]);
+            let mut buffer = vec![0; reply];
+            let before = thread_cpu_time();
+            for _ in 0..EXCHANGES {
+                client.write_all(&request)?;
+                server.read_exact(&mut buffer[..100])?;
+                server.write_all(&answer)?;
+                client.read_exact(&mut buffer)?;
+            }
+            Ok((thread_cpu_time() - before).as_secs_f64() / (2 * EXCHANGES) as f64 * 1e9)
+        };
+        let ways: [Option<&[&str]>; 3] = [None, Some(&[]), Some(&["--mysql.reply-bytes=256"])];
+        let mut taken = [const { Vec::new() }; 3];
+        for _ in 0..rounds.max(1) {
+            for (way, taken) in ways.iter().zip(&mut taken) {
+                let common = ["--mysql.interface=lo", "--mysql.port", &port, "--no-collector.sockets"];
+                let _exporter = way.map(|flags| Exporter::start(&[&common[..], flags].concat()));
+                thread::yield_now();
+                taken.push(run()?);
+            }
+        }
+        let [none, whole, cut] = taken.map(median);
+        println!(
+            "| {reply} bytes | {none:.0} | {whole:.0} (+{:.0}) | {cut:.0} (+{:.0}) |",
+            whole - none,
+            cut - none
+        );
+    }
+    Ok(())
+}
