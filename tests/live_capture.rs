@@ -329,7 +329,7 @@ fn an_unknown_interface_is_told_with_those_there_are() {
         let capture = start("eth99");
         let snapshot = snapshot_when(&capture.handle(), |_| true);
         assert!(!snapshot.capture.up);
-        assert_eq!(snapshot.capture.error.as_deref(), Some("no interface eth99; there are: any, lo"));
+        assert_eq!(snapshot.capture.error.as_deref(), Some("no interface eth99; there are: lo, any"));
     });
 }
 
