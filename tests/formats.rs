@@ -266,7 +266,7 @@ fn a_traced_statement_becomes_an_exemplar_and_nothing_else_of_its_comment_leaves
         Conversation::open(40_000, "shop", 1_700_000_000_000_000_000, |at, frame: &[u8]| {
             frames.push((at, frame.to_vec()));
         });
-    for (nanos, flags) in [(3_000_000, "01"), (4_000_000, "01"), (300_000_000, "01"), (30_000_000, "00")] {
+    for (nanos, flags) in [(3_500_000, "01"), (4_000_000, "01"), (300_000_000, "01"), (30_000_000, "00")] {
         let comment = format!("/*route='%2Fsecret',traceparent='00-{TRACE}-{:016x}-{flags}'*/", nanos);
         conversation.answer_time = nanos - 1000;
         conversation.query(format!("select a from t where b = 'x' {comment}").as_bytes(), OK);
