@@ -4,7 +4,10 @@
 
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    sync::{Mutex, PoisonError},
+};
 
 use serde_json::{Value, json};
 use support::{
@@ -68,12 +71,17 @@ const ENCRYPTING: &[&str] = &[
     "php-prepared",
 ];
 
+/// One at a time: beside another test, tens of megabytes sent at once were seen with a gap or two on a small machine,
+/// although no packet was dropped. Alone they are whole.
+static ALONE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn compressed_connections_are_counted_like_plain_ones() {
     let test = "compressed_connections_are_counted_like_plain_ones";
     if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) {
         return;
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = MariaDb::start(&Options::default());
     let mut wrong = String::new();
     for (mode, reports, watcher) in each(test, &server, COMPRESSING, "-compress") {
@@ -88,6 +96,7 @@ fn every_answered_request_inside_tls_is_one_encrypted_statement() {
     if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) {
         return;
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = MariaDb::start(&Options { tls: true, ..Options::default() });
     let mut wrong = String::new();
     for (mode, reports, watcher) in each(test, &server, ENCRYPTING, "-tls") {
@@ -103,6 +112,7 @@ fn files_sent_and_messages_beyond_16_mib_are_not_taken_for_commands() {
     if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) {
         return;
     }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = MariaDb::start(&Options::default());
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("lines");
