@@ -185,6 +185,7 @@ pub struct DigestCounts {
 }
 
 /// The heaviest digests, by the time they took, and all others together.
+#[cfg(any(feature = "capture", test))]
 pub(super) fn heaviest(mut digests: Vec<Digest>, mut others: DigestCounts) -> (Vec<Digest>, DigestCounts) {
     digests.sort_by(|one, other| other.counts.seconds.total_cmp(&one.counts.seconds));
     let light = digests.split_off(digests.len().min(MOST_DIGESTS));
@@ -192,6 +193,7 @@ pub(super) fn heaviest(mut digests: Vec<Digest>, mut others: DigestCounts) -> (V
     (digests, others)
 }
 
+#[cfg(any(feature = "capture", test))]
 impl DigestCounts {
     fn add(&mut self, more: &Self) {
         self.queries += more.queries;
