@@ -23,6 +23,9 @@ pub const RESPONSE_HEAD: usize = 1024;
 /// Bytes of a split message that each direction of each connection may keep however little is left of
 /// [`MESSAGE_BYTES`]: enough to tell its command and its statement's kind.
 pub const MESSAGE_OWN: usize = 64;
+/// Up to so many bytes of room a direction keeps from one split message to the next, while no more than half of
+/// [`MESSAGE_BYTES`] is in use.
+pub const MESSAGE_KEPT: usize = 256;
 /// Bytes kept of split messages beyond those, over all connections.
 pub const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that decompressors may take. Beyond it the one that was used least recently is taken from its block.

@@ -8,7 +8,7 @@
 //! copied up to a bound where it was split; the rest is skipped, so that a message of any size costs no more.
 
 use crate::{
-    limits::{Bounds, Limit, MESSAGE_OWN},
+    limits::{Bounds, Limit, MESSAGE_BYTES, MESSAGE_KEPT, MESSAGE_OWN},
     packet::Timestamp,
     stream::Missing,
 };
@@ -77,7 +77,7 @@ pub struct Framer {
     remaining: u32,
     length: u64,
     first_at: Timestamp,
-    /// Start of a split message. Room for [`MESSAGE_OWN`] bytes is kept from one to the next.
+    /// Start of a split message. Room for [`MESSAGE_OWN`] bytes, or [`MESSAGE_KEPT`], is kept from one to the next.
     head: Vec<u8>,
     /// What was reserved of the shared bound for more.
     reserved: usize,
@@ -121,7 +121,7 @@ impl Framer {
 
     /// Forgets a message under way: the next byte begins one.
     pub fn reset(&mut self, bounds: &Bounds) {
-        self.clear_head(bounds);
+        self.give_back(bounds);
         *self = Self { head: std::mem::take(&mut self.head), ..Self::new(self.head_limit) };
     }
 
@@ -202,7 +202,7 @@ impl Framer {
 
     /// Forgets a message under way, and gives back all memory.
     pub fn release(&mut self, bounds: &Bounds) {
-        self.clear_head(bounds);
+        self.give_back(bounds);
         *self = Self::new(self.head_limit);
     }
 
@@ -290,13 +290,22 @@ impl Framer {
         larger
     }
 
+    /// Forgets the head for the next message. A little room stays, so that split messages of usual length do not take
+    /// and give back memory each time; while much of the shared bound is in use it goes back as well.
     fn clear_head(&mut self, bounds: &Bounds) {
-        self.head.clear();
-        if self.reserved > 0 {
-            bounds.release(Limit::MessageBytes, self.reserved);
-            self.reserved = 0;
-            self.head.shrink_to(MESSAGE_OWN);
+        let crowded = bounds.used(Limit::MessageBytes) > MESSAGE_BYTES / 2;
+        if crowded || MESSAGE_OWN + self.reserved > MESSAGE_KEPT {
+            self.give_back(bounds);
+        } else {
+            self.head.clear();
         }
+    }
+
+    fn give_back(&mut self, bounds: &Bounds) {
+        self.head.clear();
+        bounds.release(Limit::MessageBytes, self.reserved);
+        self.reserved = 0;
+        self.head.shrink_to(MESSAGE_OWN);
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    limits::{Limit, MESSAGE_BYTES, MESSAGE_OWN},
+    limits::{Limit, MESSAGE_BYTES, MESSAGE_KEPT, MESSAGE_OWN},
     mysql::tests::packet,
 };
 
@@ -133,12 +133,35 @@ fn kept(fed: &mut Fed, length: usize) -> usize {
 }
 
 #[test]
-fn the_start_of_a_split_message_is_kept_up_to_the_limit_and_given_back() {
+fn the_start_of_a_split_message_is_kept_up_to_the_limit_and_all_but_a_little_room_given_back() {
     let mut fed = Fed::new(1000);
-    for (length, most) in [(1, 1), (200, 200), (256, 256), (257, 257), (999, 999), (5000, 1000), (3, 3)] {
+    const LITTLE: usize = MESSAGE_KEPT - MESSAGE_OWN;
+    for (length, most, room) in [
+        (1, 1, 0),
+        (200, 200, LITTLE),
+        (256, 256, LITTLE),
+        (3, 3, LITTLE),
+        (257, 257, 0),
+        (999, 999, 0),
+        (5000, 1000, 0),
+        (3, 3, 0),
+    ] {
         assert_eq!(kept(&mut fed, length), most, "of {length}");
-        assert_eq!(fed.bounds.used(Limit::MessageBytes), 0, "after one of {length}");
+        assert_eq!(fed.bounds.used(Limit::MessageBytes), room, "after one of {length}");
     }
+}
+
+#[test]
+fn no_room_stays_while_much_of_the_bound_is_in_use() {
+    let mut fed = Fed::new(1000);
+    kept(&mut fed, 200);
+    let others = MESSAGE_BYTES / 2;
+    assert!(fed.bounds.reserve(Limit::MessageBytes, others));
+    assert_eq!(kept(&mut fed, 200), 200);
+    assert_eq!(fed.bounds.used(Limit::MessageBytes), others);
+    kept(&mut fed, 200);
+    fed.framer.release(&fed.bounds);
+    assert_eq!(fed.bounds.used(Limit::MessageBytes), others);
 }
 
 #[test]
