@@ -71,8 +71,8 @@ const ENCRYPTING: &[&str] = &[
     "php-prepared",
 ];
 
-/// One at a time: beside another test, tens of megabytes sent at once were seen with a gap or two on a small machine,
-/// although no packet was dropped. Alone they are whole.
+/// One at a time: where a sender changes CPUs, loopback delivers its segments of 64 KiB out of order. Beside other tests
+/// that was seen to exceed `DIRECTION_BYTES` in transfers of 20 MiB, which is a gap (`limit="direction_bytes"`).
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
