@@ -92,7 +92,7 @@ assets: setup-build ## Write the manual page and the completions into target/ass
 	$(CARGO) run --locked --example assets -- target/assets
 
 deb: build assets setup-deb ## Build the Debian package
-	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) deb --locked --no-build --output target/
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) deb --locked --no-build --strip --output target/
 
 setup-deb:
 	@test -x target/tools/bin/cargo-deb || $(CARGO) install --locked --root target/tools cargo-deb
