@@ -421,14 +421,13 @@ impl Dialogue {
         if let Some(status) = self.response.status.take() {
             self.told(status, message, first.schema, observer);
         }
-        match step {
-            Step::More => {}
-            Step::Lost => self.lose(Direction::ToClient, observer),
-            Step::Done => self.answered(&first, None, message.at, message.late, bounds, observer),
-            Step::Failed(error) => {
-                self.answered(&first, Some(error), message.at, message.late, bounds, observer);
-            }
-        }
+        let error = match step {
+            Step::More => return,
+            Step::Lost => return self.lose(Direction::ToClient, observer),
+            Step::Done => None,
+            Step::Failed(error) => Some(error),
+        };
+        self.answered(&first, error, message.at, message.late, bounds, observer);
     }
 
     /// Whether the number of a response's first message goes on from its request's.
