@@ -3,7 +3,7 @@
 pub mod threads;
 
 use std::{
-    ffi::c_void,
+    ffi::{c_int, c_void},
     fs::{self, File},
     io::Read as _,
     path::{Path, PathBuf},
@@ -108,17 +108,25 @@ struct Buffered {
 unsafe extern "C" {
     /// <https://www.tcpdump.org/manpages/pcap_file.3pcap.html>
     fn pcap_file(handle: *mut c_void) -> *mut libc::FILE;
+    /// stdio_ext(3): glibc and musl have it.
+    fn __fsetlocking(stream: *mut libc::FILE, how: c_int) -> c_int;
 }
+
+/// `FSETLOCKING_BYCALLER` of stdio_ext.h.
+const LOCKED_BY_CALLER: c_int = 2;
 
 impl Buffered {
     fn open(path: &Path) -> Result<Self, pcap::Error> {
         let capture = Capture::from_file_with_precision(path, Precision::Nano)?;
         let mut buffer = Vec::new();
+        // SAFETY: the handle is open and one of a file, so that it has a stream.
+        let stream = unsafe { pcap_file(capture.as_ptr().cast()) };
+        // SAFETY: the stream is open, and used by one thread at a time, since reading a capture takes a `&mut`: no lock
+        // is needed, of which each packet would take two.
+        unsafe { __fsetlocking(stream, LOCKED_BY_CALLER) };
         // What opening it has read of a pipe would be lost with the old buffer; a file is read there again.
         if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
             buffer.resize(READ_BYTES, 0);
-            // SAFETY: the handle is open and one of a file, so that it has a stream.
-            let stream = unsafe { pcap_file(capture.as_ptr().cast()) };
             // SAFETY: the stream is open and nothing else uses it; setvbuf(3) may be used on any open stream. The buffer
             // is as long as told, does not move while the stream is open, and outlives it.
             unsafe { libc::setvbuf(stream, buffer.as_mut_ptr().cast(), libc::_IOFBF, buffer.len()) };

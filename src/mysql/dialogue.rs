@@ -145,7 +145,8 @@ impl Dialogue {
         if answers { self.response.skim(bytes) } else { bytes }
     }
 
-    #[inline]
+    /// A whole message. Inlined, as each caller has one direction.
+    #[inline(always)]
     pub(super) fn message(
         &mut self,
         direction: Direction,
@@ -363,7 +364,7 @@ impl Dialogue {
                 self.ask_for_user(schema::user_of_change(message.head));
                 schema::of_change_user(message.head, self.capabilities)
             }
-            (Command::Query, Some(StatementRef { kind: Statement::Use, .. })) => {
+            (Command::Query, Some(statement)) if statement.kind() == Statement::Use => {
                 let text = command::query_text(message.head, self.capabilities).unwrap_or_default();
                 used_schema(text, message.is_whole())
             }
@@ -389,9 +390,10 @@ impl Dialogue {
         }
     }
 
+    #[inline]
     fn expect(&mut self, pending: Pending, bounds: &Bounds, observer: &mut impl Observer) {
         if self.pending.is_empty() {
-            self.response = Response::new(pending.command);
+            self.response.restart(pending.command);
         } else {
             self.pipelines = true;
             if self.doubt.is_raised() {
@@ -452,6 +454,7 @@ impl Dialogue {
 
     /// The response to the first pending command is complete with what was seen `at` that time, or some time before if it
     /// is `late`.
+    #[inline]
     fn answered(
         &mut self,
         first: &Pending,
@@ -488,7 +491,7 @@ impl Dialogue {
         }
         self.pending.pop(bounds);
         if let Some(next) = self.pending.front() {
-            self.response = Response::new(next.command);
+            self.response.restart(next.command);
         }
     }
 

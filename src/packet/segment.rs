@@ -36,23 +36,16 @@ struct Transport<'a> {
 // a processor for as long as the rest of this takes.
 #[inline(always)]
 pub fn decode<'a>(link: LinkType, frame: &Frame<'a>) -> Result<Segment<'a>, Undecoded> {
-    let (network, packet) = link::strip(link, frame.bytes)?;
-    match behind_link(frame, network, packet) {
-        Err(layer) => behind_hidden_tag(link, frame, packet, layer),
-        decoded => decoded,
+    let (mut network, mut packet) = link::strip(link, frame.bytes)?;
+    let mut may_be_hidden = Some(link);
+    loop {
+        let layer = match behind_link(frame, network, packet) {
+            Ok(segment) => return Ok(segment),
+            Err(layer) => layer,
+        };
+        let link = may_be_hidden.take().ok_or(layer)?;
+        (network, packet) = link::behind_hidden_tag(link, packet).ok_or(layer)?;
     }
-}
-
-/// Tries again where a frame that cannot be decoded at `layer` may have a tag that its link header does not mention.
-#[cold]
-fn behind_hidden_tag<'a>(
-    link: LinkType,
-    frame: &Frame<'a>,
-    packet: &'a [u8],
-    layer: Undecoded,
-) -> Result<Segment<'a>, Undecoded> {
-    let (network, packet) = link::behind_hidden_tag(link, packet).ok_or(layer)?;
-    behind_link(frame, network, packet)
 }
 
 /// Decodes the rest of a frame.

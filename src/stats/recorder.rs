@@ -92,7 +92,7 @@ impl Recorder {
         let Some(profile) = &mut self.profile else { return };
         match event {
             Event::Statement(statement) => {
-                profile.sent(statement, || self.digests.text(statement.digest?));
+                profile.sent(statement, || self.digests.text(statement.digest()?));
             }
             Event::Reply(reply) => {
                 if let Some(statement) = reply.statement {
@@ -119,7 +119,7 @@ impl Recorder {
 impl Observer for Recorder {
     #[inline]
     fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
-        StatementRef { trace: self.traces.note(sql), ..self.digests.identify(sql, context) }
+        self.digests.identify(sql, context).with_trace(self.traces.note(sql))
     }
 
     fn schema(&mut self, name: &[u8]) -> SchemaId {

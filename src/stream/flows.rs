@@ -185,15 +185,15 @@ impl<S> FlowTable<S> {
     #[inline]
     pub fn segment(
         &mut self,
-        key: &FlowKey,
+        key: FlowKey,
         direction: Direction,
         at: Timestamp,
-        segment: &Segment<'_>,
+        segment: Segment<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
-        let slot = match self.find(key) {
-            Some(slot) if self.is_successor(slot, direction, segment) => {
+        let slot = match self.find(&key) {
+            Some(slot) if self.is_successor(slot, direction, &segment) => {
                 self.remove(slot, bounds, handler);
                 self.create(key, direction, at, segment, bounds, handler)
             }
@@ -201,7 +201,7 @@ impl<S> FlowTable<S> {
             None => self.create(key, direction, at, segment, bounds, handler),
         };
         if let Some(slot) = slot {
-            self.advance(slot, direction, at, segment, bounds, handler);
+            self.advance(slot, direction, at, &segment, bounds, handler);
         }
         if bounds.is_crowded() {
             self.relieve(bounds, handler);
@@ -324,10 +324,10 @@ impl<S> FlowTable<S> {
     #[cold]
     fn create(
         &mut self,
-        key: &FlowKey,
+        key: FlowKey,
         direction: Direction,
         at: Timestamp,
-        segment: &Segment<'_>,
+        segment: Segment<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) -> Option<u32> {
@@ -342,9 +342,9 @@ impl<S> FlowTable<S> {
         }
         let start = if opening { Start::Opening } else { Start::MidStream };
         let flow = Flow {
-            key: *key,
+            key,
             assembler: Assembler::default(),
-            session: handler.start(key, start),
+            session: handler.start(&key, start),
             last_seen: at,
             initial: (opening && direction == Direction::ToServer).then_some(segment.sequence),
             phase: if payload { Phase::Open } else { Phase::HalfOpen },
@@ -473,15 +473,22 @@ impl<S> FlowTable<S> {
     fn find(&self, key: &FlowKey) -> Option<u32> {
         // Ports that Linux hands out to clients are even.
         let guess = self.guesses.get(usize::from(key.client.port / 2) % GUESSES)?;
-        let is_its = |slot: u32| self.flow(slot).is_some_and(|flow| flow.key == *key);
-        if is_its(guess.get()) {
+        if self.is_of(guess.get(), key) {
             return Some(guess.get());
         }
-        let slot = self.index.find(self.hasher.hash_one(key), |&slot| is_its(slot)).copied();
-        if let Some(slot) = slot {
-            guess.set(slot);
-        }
-        slot
+        let slot = self.look_up(*key)?;
+        guess.set(slot);
+        Some(slot)
+    }
+
+    #[inline(never)]
+    fn look_up(&self, key: FlowKey) -> Option<u32> {
+        self.index.find(self.hasher.hash_one(key), |&slot| self.is_of(slot, &key)).copied()
+    }
+
+    #[inline]
+    fn is_of(&self, slot: u32, key: &FlowKey) -> bool {
+        self.flow(slot).is_some_and(|flow| flow.key == *key)
     }
 
     #[inline]
