@@ -1,4 +1,4 @@
-//! A row of [`super::names`] and its samples → a [`MetricFamily`].
+//! A row of [`super::names`] and its samples → a [`MetricFamily`]; the order of families on a page.
 
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 
@@ -17,6 +17,12 @@ pub struct HistogramSample {
     pub count: u64,
     /// Sum of the observed values, in the metric's unit.
     pub sum: f64,
+}
+
+/// Puts `families` into the order of a page: by name, and none without samples.
+pub(super) fn arrange(families: &mut Vec<MetricFamily>) {
+    families.retain(|family| !family.get_metric().is_empty());
+    families.sort_unstable_by(|a, b| a.name().cmp(b.name()));
 }
 
 /// Collects the samples of one metric.

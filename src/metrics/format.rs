@@ -5,7 +5,7 @@ use std::{fmt, io};
 use prometheus::proto::MetricFamily;
 
 use super::{
-    protobuf,
+    family, protobuf,
     text::{self, Dialect},
 };
 
@@ -111,19 +111,13 @@ impl Format {
         created: Option<f64>,
         out: &mut impl io::Write,
     ) -> io::Result<()> {
-        arrange(&mut families);
+        family::arrange(&mut families);
         match self {
             Self::Text(_) => text::write(&families, Dialect::Prometheus, out),
             Self::OpenMetrics(_) => text::write(&families, Dialect::OpenMetrics { created }, out),
             Self::Protobuf => protobuf::write(&families, out),
         }
     }
-}
-
-/// Puts `families` into the order of a page: by name, and none without samples.
-pub(super) fn arrange(families: &mut Vec<MetricFamily>) {
-    families.retain(|family| !family.get_metric().is_empty());
-    families.sort_unstable_by(|a, b| a.name().cmp(b.name()));
 }
 
 struct ContentType(Format, Option<Escaping>);
