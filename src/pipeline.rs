@@ -57,7 +57,7 @@ impl Pipeline {
             plan: options.plan,
             next_plan: None,
             flows: FlowTable::new(options.max_flows, options.seed),
-            bounds: Bounds::default(),
+            bounds: Bounds::new(options.max_flows),
             sink: Sink { recorder: Recorder::new(&options.counting), codecs: Codecs::default() },
             next_tick: Timestamp(0),
         }
@@ -141,11 +141,6 @@ impl Pipeline {
         &self.bounds
     }
 
-    /// Bytes that decompressors take.
-    pub fn decompressor_bytes(&self) -> usize {
-        self.sink.codecs.bytes()
-    }
-
     /// Takes one segment, as [`Self::frame`] does once it has decoded it.
     #[inline]
     pub fn segment(&mut self, at: Timestamp, segment: &Segment<'_>) {
@@ -217,8 +212,6 @@ struct Connection {
     session: Session,
     /// As which it is counted among the connections.
     visibility: Visibility,
-    /// The client's address, and who it has logged in as.
-    address: u128,
     asker: Asker,
     /// Its end has been counted; what was held back may still be delivered.
     closed: bool,
@@ -231,17 +224,11 @@ struct Sink {
 }
 
 impl Handler<Connection> for Sink {
-    fn start(&mut self, key: &FlowKey, start: Start) -> Connection {
+    fn start(&mut self, start: Start) -> Connection {
         let session = Session::new(start);
         let visibility = session.visibility();
         self.recorder.stats.flow_appears(visibility);
-        Connection {
-            session,
-            visibility,
-            address: key.client.address,
-            asker: Asker::default(),
-            closed: false,
-        }
+        Connection { session, visibility, asker: Asker::default(), closed: false }
     }
 
     fn opened(&mut self) {
@@ -249,14 +236,20 @@ impl Handler<Connection> for Sink {
     }
 
     #[inline]
-    fn receiver<'a>(&'a mut self, connection: &'a mut Connection, bounds: &'a Bounds) -> impl Receiver + 'a {
+    fn receiver<'a>(
+        &'a mut self,
+        key: &FlowKey,
+        connection: &'a mut Connection,
+        bounds: &'a Bounds,
+    ) -> impl Receiver + 'a {
         let shared = Shared { bounds, codecs: &self.codecs };
+        self.recorder.turn_to(connection.asker, key.client.address);
         Decoder { connection, shared, recorder: &mut self.recorder }
     }
 
-    fn closed(&mut self, connection: &mut Connection, ending: Ending) {
+    fn closed(&mut self, key: &FlowKey, connection: &mut Connection, ending: Ending) {
         connection.closed = true;
-        self.recorder.turn_to(connection.asker, connection.address);
+        self.recorder.turn_to(connection.asker, key.client.address);
         connection.session.closed(&mut self.recorder);
         self.recorder.stats.flow_disappears(connection.visibility);
         self.recorder.stats.closed(match ending {
@@ -267,8 +260,8 @@ impl Handler<Connection> for Sink {
         });
     }
 
-    fn left_open(&mut self, connection: &mut Connection) {
-        self.recorder.turn_to(connection.asker, connection.address);
+    fn left_open(&mut self, key: &FlowKey, connection: &mut Connection) {
+        self.recorder.turn_to(connection.asker, key.client.address);
         connection.session.settle(&mut self.recorder);
     }
 
@@ -288,8 +281,7 @@ impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
-        let Connection { session, visibility, address, asker, closed } = &mut *self.connection;
-        self.recorder.turn_to(*asker, *address);
+        let Connection { session, visibility, asker, closed } = &mut *self.connection;
         feed(session, self.shared, self.recorder);
         *asker = self.recorder.asker();
         let now = session.visibility();
