@@ -7,6 +7,7 @@
 )]
 
 mod support;
+#[allow(dead_code, reason = "a part of it is used here")]
 #[path = "support/unshare.rs"]
 mod unshare;
 

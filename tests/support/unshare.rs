@@ -1,7 +1,5 @@
 //! A network namespace of a test's own: its sockets are all that is there.
 
-#![allow(dead_code, reason = "each test binary uses a part of this")]
-
 use std::{io, thread};
 
 use super::skip;
