@@ -239,8 +239,8 @@ impl Decoder<'_> {
 
     fn count_bytes(&mut self, direction: Direction, count: u64) {
         match direction {
-            Direction::ToServer => self.recorder.stats.request_bytes += count,
-            Direction::ToClient => self.recorder.stats.response_bytes += count,
+            Direction::ToServer => self.recorder.tally().request_bytes += count,
+            Direction::ToClient => self.recorder.tally().response_bytes += count,
         }
     }
 }

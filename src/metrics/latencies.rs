@@ -4,15 +4,15 @@ use prometheus::proto::MetricFamily;
 
 use super::{
     family::{Family, HistogramSample},
-    mysql::{Scale, seconds},
+    mysql::seconds,
     names,
 };
 use crate::{
     digest::Statement,
     stats::{
         Stats,
-        counters::StatementStats,
-        latency::{self, Latency},
+        latency::{Latency, Scale},
+        tally::StatementStats,
     },
 };
 
@@ -33,17 +33,17 @@ const OWN: [Statement; 7] = [
 const OTHER: &str = "other";
 
 /// The families that have samples.
-pub(super) fn families(stats: &Stats, scale: Scale) -> impl Iterator<Item = MetricFamily> {
+pub(super) fn families(stats: &Stats) -> impl Iterator<Item = MetricFamily> {
     let mut duration = Family::new(&names::MYSQL_QUERY_DURATION);
     let mut first_response = Family::new(&names::MYSQL_FIRST_RESPONSE);
-    let mut others = StatementStats::default();
-    let mut add = |label: &str, kind: &StatementStats| {
-        if kind.duration.count() > 0 {
-            duration.push_histogram(&[label], &histogram(&kind.duration, &stats.scale, scale));
-            first_response.push_histogram(&[label], &histogram(&kind.first_response, &stats.scale, scale));
+    let mut others = StatementStats::<f64>::default();
+    let mut add = |label: &str, kind: &StatementStats<f64>| {
+        if kind.duration.count() > 0.0 {
+            duration.push_histogram(&[label], &histogram(&kind.duration, &stats.scale));
+            first_response.push_histogram(&[label], &histogram(&kind.first_response, &stats.scale));
         }
     };
-    for (statement, kind) in stats.statements() {
+    for (statement, kind) in stats.estimated.statements() {
         if OWN.contains(&statement) {
             add(statement.label(), kind);
         } else {
@@ -52,29 +52,31 @@ pub(super) fn families(stats: &Stats, scale: Scale) -> impl Iterator<Item = Metr
         }
     }
     add(OTHER, &others);
-    [duration, first_response, slow(stats, scale)]
+    [duration, first_response, slow(stats)]
         .into_iter()
         .filter(|family| !family.is_empty())
         .map(Family::build)
 }
 
-fn slow(stats: &Stats, scale: Scale) -> Family {
+fn slow(stats: &Stats) -> Family {
     let mut family = Family::new(&names::MYSQL_SLOW_STATEMENTS);
-    for (statement, kind) in stats.statements() {
+    for (statement, kind) in stats.estimated.statements() {
         for (threshold, count) in kind.slow.counts(&stats.scale) {
-            family.push(&[statement.label(), &seconds(threshold).to_string()], scale.of(count));
+            family.push(&[statement.label(), &seconds(threshold as f64).to_string()], count);
         }
     }
     family
 }
 
-fn histogram(latency: &Latency, bounds: &latency::Scale, scale: Scale) -> HistogramSample {
+/// Rounded, as the formats want integers. Rounding keeps the order, so no bucket exceeds the next one or the count, and
+/// none ever falls.
+fn histogram(latency: &Latency<f64>, scale: &Scale) -> HistogramSample {
     HistogramSample {
         buckets: latency
-            .cumulative(bounds)
-            .map(|(bound, count)| (seconds(bound), scale.rounded(count)))
+            .cumulative(scale)
+            .map(|(bound, count)| (seconds(bound as f64), count.round() as u64))
             .collect(),
-        count: scale.rounded(latency.count()),
-        sum: seconds(latency.sum_nanos()) * scale.0,
+        count: latency.count().round() as u64,
+        sum: seconds(latency.sum_nanos()),
     }
 }

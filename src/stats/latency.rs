@@ -1,5 +1,8 @@
 //! Latency histograms.
 
+use std::{iter::Sum, ops::AddAssign};
+
+use super::tally;
 use crate::config::Counting;
 
 /// Upper bounds of the buckets, and what counts as slow, in nanoseconds: one of it serves all histograms.
@@ -11,12 +14,12 @@ pub struct Scale {
     pub thresholds: Vec<u64>,
 }
 
-/// Counts of durations by bucket, and their sum.
+/// Counts of durations by bucket, and their sum: seen (`u64`) or estimated (`f64`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Latency {
+pub struct Latency<N = u64> {
     /// Not cumulative; the last one in use holds what is above every bound.
-    buckets: [u64; Counting::MAX_BUCKETS + 1],
-    sum: u64,
+    buckets: [N; Counting::MAX_BUCKETS + 1],
+    sum: N,
 }
 
 impl Latency {
@@ -30,26 +33,35 @@ impl Latency {
         }
         self.sum = self.sum.saturating_add(nanos);
     }
+}
 
-    /// Adds the durations of another one, observed with the same scale.
-    pub fn add(&mut self, other: &Self) {
-        self.buckets.iter_mut().zip(&other.buckets).for_each(|(count, more)| *count += more);
-        self.sum = self.sum.saturating_add(other.sum);
-    }
-
-    /// How many durations were counted.
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
+impl<N: Copy> Latency<N> {
+    /// Applies `step` to each number and its like in `other`, observed with the same scale.
+    pub(super) fn zip<M: Copy>(&mut self, other: &Latency<M>, step: impl Fn(&mut N, M) + Copy) {
+        tally::zip(&mut self.buckets, &other.buckets, step);
+        step(&mut self.sum, other.sum);
     }
 
     /// Sum of the durations in nanoseconds.
-    pub fn sum_nanos(&self) -> u64 {
+    pub fn sum_nanos(&self) -> N {
         self.sum
+    }
+}
+
+impl<N: Copy + Default + AddAssign + Sum> Latency<N> {
+    /// Adds the durations of another one, observed with the same scale.
+    pub fn add(&mut self, other: &Self) {
+        self.zip(other, |own, more| *own += more);
+    }
+
+    /// How many durations were counted.
+    pub fn count(&self) -> N {
+        self.buckets.iter().copied().sum()
     }
 
     /// `(upper bound in nanoseconds, durations ≤ it)`, ascending. `scale` is the one that was observed with.
-    pub fn cumulative<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, u64)> + 'a {
-        scale.bounds.iter().zip(&self.buckets).scan(0, |total, (&bound, &count)| {
+    pub fn cumulative<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, N)> + 'a {
+        scale.bounds.iter().zip(&self.buckets).scan(N::default(), |total, (&bound, &count)| {
             *total += count;
             Some((bound, *total))
         })
@@ -58,7 +70,7 @@ impl Latency {
 
 /// How many durations were above each threshold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Slow([u64; Counting::MAX_THRESHOLDS]);
+pub struct Slow<N = u64>([N; Counting::MAX_THRESHOLDS]);
 
 impl Slow {
     /// Counts a duration in nanoseconds.
@@ -68,9 +80,16 @@ impl Slow {
             *count += u64::from(nanos > *threshold);
         }
     }
+}
+
+impl<N: Copy> Slow<N> {
+    /// Applies `step` to each number and its like in `other`, observed with the same scale.
+    pub(super) fn zip<M: Copy>(&mut self, other: &Slow<M>, step: impl Fn(&mut N, M) + Copy) {
+        tally::zip(&mut self.0, &other.0, step);
+    }
 
     /// `(threshold in nanoseconds, durations above it)`.
-    pub fn counts<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, u64)> + 'a {
+    pub fn counts<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, N)> + 'a {
         scale.thresholds.iter().copied().zip(self.0)
     }
 }

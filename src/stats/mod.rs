@@ -1,6 +1,6 @@
 //! Events → aggregates.
 //!
-//! Plain integers, unscaled: what one of them stands for is the multiplier's business, at export.
+//! Integers while events come in; at each fold they are multiplied by what one of them stands for (see [`tally`]).
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +12,7 @@ pub mod profile;
 pub mod quantiles;
 pub mod recorder;
 pub mod schemas;
+pub mod tally;
 pub mod texts;
 pub mod top;
 

@@ -1,6 +1,11 @@
 //! Takes the decoder's events, counts them, and knows the statements they are about.
 
-use super::{Stats, digests::Digests, profile::Profile};
+use super::{
+    Stats,
+    digests::Digests,
+    profile::Profile,
+    tally::{Stratum, Tally, Weights},
+};
 use crate::{
     config::Counting,
     limits::Limit,
@@ -14,8 +19,14 @@ use crate::{
 /// [`Stats`], and what it takes to keep them that no page shows.
 #[derive(Debug)]
 pub struct Recorder {
-    /// The counters; those of digests as of the last [`Self::publish`].
+    /// The counters; but for what is counted where it is found, as of the last [`Self::publish`].
     pub stats: Stats,
+    /// Of the connection whose events come next.
+    pub stratum: Stratum,
+    /// Since the last fold.
+    seen: [Tally; Stratum::COUNT],
+    /// Before it.
+    folded: Tally,
     digests: Digests,
     /// Only for a report.
     profile: Option<Profile>,
@@ -24,13 +35,31 @@ pub struct Recorder {
 impl Recorder {
     /// Nothing counted yet.
     pub fn new(counting: &Counting) -> Self {
-        let digests = Digests::new(counting.max_digests, counting.digest_text);
-        Self { stats: Stats::new(counting), digests, profile: counting.profile.then(Profile::default) }
+        Self {
+            stats: Stats::new(counting),
+            stratum: Stratum::default(),
+            seen: <[Tally; Stratum::COUNT]>::default(),
+            folded: Tally::default(),
+            digests: Digests::new(counting.max_digests, counting.digest_text),
+            profile: counting.profile.then(Profile::default),
+        }
     }
 
-    /// Packet time has reached `now`.
-    pub fn tick(&mut self, now: Timestamp) {
-        self.digests.tick(now);
+    /// Whether a fold would do more than bring the estimates up to date.
+    #[inline]
+    pub fn is_fold_due(&self, now: Timestamp) -> bool {
+        self.digests.is_due(now)
+    }
+
+    /// Packet time has reached `now`, and what was seen since the last fold is worth `weights`: adds it to the
+    /// estimates.
+    pub fn fold(&mut self, now: Timestamp, weights: Weights) {
+        for (seen, weight) in self.seen.iter_mut().zip(weights) {
+            self.stats.estimated.add_weighted(seen, weight);
+            self.folded.add(seen);
+            *seen = Tally::default();
+        }
+        self.digests.fold(now, weights);
     }
 
     /// What a report is made of, if [`Counting::profile`] asked for it.
@@ -53,8 +82,16 @@ impl Recorder {
         }
     }
 
-    /// Brings [`Self::stats`] up to date.
+    /// Since the last fold, in the stratum of the connection whose bytes come next.
+    #[inline]
+    pub fn tally(&mut self) -> &mut Tally {
+        &mut self.seen[self.stratum as usize]
+    }
+
+    /// Brings [`Self::stats`] up to date, but for what is not folded yet of the estimates.
     pub fn publish(&mut self) -> &mut Stats {
+        self.stats.observed.clone_from(&self.folded);
+        self.seen.iter().for_each(|seen| self.stats.observed.add(seen));
         self.stats.digests = self.digests.shown();
         self.stats.other_digests = self.digests.other();
         &mut self.stats
@@ -76,15 +113,18 @@ impl Observer for Recorder {
 
     #[inline]
     fn event(&mut self, event: &Event) {
-        self.stats.event(event);
+        let error = event.error().map(|error| self.stats.error_slot(error));
+        self.seen[self.stratum as usize].event(event, error, &self.stats.scale);
         self.add_to_profile(event);
         match event {
-            Event::Statement(statement) => self.digests.sent(*statement),
+            Event::Statement(statement) => self.digests.sent(self.stratum, *statement),
             Event::Reply(reply) => {
                 if let Some(statement) = reply.statement {
-                    self.digests.answered(statement, reply);
+                    self.digests.answered(self.stratum, statement, reply);
                 }
             }
+            Event::Desync => self.stats.desyncs += 1,
+            Event::Resync => self.stats.resyncs += 1,
             _ => {}
         }
     }
