@@ -11,9 +11,8 @@ use std::{error::Error, path::Path, time::Duration};
 use dbwire_exporter::{
     config::{Counting, PortSet},
     io::{clock::thread_cpu_time, replay},
-    packet::Frame,
+    packet::{Frame, filter::Plan},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
 };
 use pcap::{Capture, Linktype, Packet, PacketHeader, Precision};
 
@@ -79,8 +78,7 @@ fn count(file: &Path) -> Result<(), Box<dyn Error>> {
 
 fn decode(file: &Path) -> Result<u64, Box<dyn Error>> {
     let mut pipeline = Pipeline::new(Options {
-        ports: PortSet::new(&[3306]).ok_or("a port")?,
-        class: SampleClass::ALL,
+        plan: Plan::whole(PortSet::new(&[3306]).ok_or("a port")?),
         max_flows: 32_768,
         seed: 1,
         counting: Counting::default(),

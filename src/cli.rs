@@ -11,10 +11,13 @@ mod mysql;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum, builder::BoolishValueParser};
+use clap::{
+    ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+    builder::BoolishValueParser,
+};
 
 #[cfg(feature = "capture")]
-pub use mysql::{CaptureArgs, Command, DecodeArgs, ReplayArgs, ReportFormat};
+pub use mysql::{CaptureArgs, DecodeArgs, ReplayArgs, ReportFormat};
 
 /// Prometheus exporter for hosts that run, or talk to, MySQL and MariaDB: TCP socket states by netlink, queries
 /// decoded from packets.
@@ -31,9 +34,35 @@ pub struct Cli {
     #[command(flatten)]
     pub serve: ServeArgs,
     /// What to do instead of serving.
-    #[cfg(feature = "capture")]
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read pcap or pcapng files as if they were captured now, and print the metrics.
+    #[cfg(feature = "capture")]
+    Replay(ReplayArgs),
+    /// Say what this host allows, and what to do about it; exit status 1 if a part will not work.
+    Check(Box<CheckArgs>),
+}
+
+/// Flags of `check`: its own, and those of the daemon that is to be.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Print JSON in place of text for people.
+    #[arg(long = "json", env = "DBWIRE_JSON", hide_env_values = true)]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub json: bool,
+    /// How long to look at the traffic, for the share of connections inside TLS; 0s does not look.
+    #[cfg(feature = "capture")]
+    #[arg(long = "look", env = "DBWIRE_LOOK", hide_env_values = true)]
+    #[arg(value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
+    pub look: Duration,
+    /// What the daemon would be given.
+    #[command(flatten)]
+    pub serve: ServeArgs,
 }
 
 /// Flags of the daemon.

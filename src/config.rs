@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod listen;
 #[cfg(feature = "capture")]
 mod mysql;
@@ -12,6 +13,7 @@ mod sockets;
 
 use crate::cli::{self, Cli};
 pub use crate::cli::{Detail, LogArgs, SourceChoice};
+pub use check::Check;
 pub use listen::ListenAddress;
 #[cfg(feature = "capture")]
 pub use mysql::{Counting, Decode, Mysql, Replay, ReportFormat};
@@ -53,6 +55,8 @@ pub enum Action {
     /// Print what capture files hold.
     #[cfg(feature = "capture")]
     Replay(Replay),
+    /// Print what this host allows.
+    Check(Box<Check>),
 }
 
 /// The daemon.
@@ -84,12 +88,15 @@ impl Config {
     /// # Errors
     /// The first value that makes no sense.
     pub fn from_cli(cli: Cli) -> Result<Self, Invalid> {
-        #[cfg(feature = "capture")]
-        if let Some(cli::Command::Replay(args)) = cli.command {
-            return Ok(Self { log: args.log, action: Action::Replay(Replay::from_cli(args)?) });
-        }
-        let log = cli.serve.log;
-        Ok(Self { log, action: Action::Serve(Serve::from_cli(cli.serve)?) })
+        let (log, action) = match cli.command {
+            #[cfg(feature = "capture")]
+            Some(cli::Command::Replay(args)) => (args.log, Action::Replay(Replay::from_cli(args)?)),
+            Some(cli::Command::Check(args)) => {
+                (Check::log(&args), Action::Check(Box::new(Check::from_cli(*args)?)))
+            }
+            None => (cli.serve.log, Action::Serve(Serve::from_cli(cli.serve)?)),
+        };
+        Ok(Self { log, action })
     }
 }
 
@@ -158,8 +165,7 @@ mod tests {
         let cli = cli::parse(words.map(Into::into), "").unwrap_or_else(|stop| panic!("{line}: {stop:?}"));
         Config::from_cli(cli).map(|config| match config.action {
             Action::Serve(serve) => serve,
-            #[cfg(feature = "capture")]
-            Action::Replay(_) => panic!("{line} does not serve"),
+            _ => panic!("{line} does not serve"),
         })
     }
 

@@ -10,8 +10,8 @@
 //!  sample ─────┘ class    Segment     Data|Gap                   │  families   negotiate
 //!    └───────── multiplier ──────────────────────▶ scaled        │
 //!                                                                │
-//!  kernel ─ io::netlink ─▶ sockets (parse, cache, cool down) ────┘
-//!           io::procfs ──▶
+//!  kernel ─ io::netlink ─▶ sockets (parse, cache, cool down) ────┤
+//!           io::procfs ──▶                                       └─▶ status  ─▶ web ─▶ GET /, /api/v1/status
 //! ```
 //!
 //! # Rules
@@ -47,9 +47,11 @@ pub mod stats;
 #[cfg(feature = "capture")]
 pub mod stream;
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod io;
 pub mod metrics;
 pub mod sockets;
+pub mod status;
 pub mod web;

@@ -54,7 +54,7 @@ pub const ERROR_CODES: usize = 24;
 pub const SCHEMAS: usize = 1024;
 /// Texts of digests kept in each of two generations, of 120 characters at most: 2 MiB for most texts, 8 MiB at worst.
 pub const DIGEST_TEXTS: usize = 8192;
-/// Digests in a report; each takes 2 KiB.
+/// Digests in a report; each takes 5 KiB.
 pub const PROFILE_DIGESTS: usize = 10_000;
 
 /// What can be refused: the values of the `limit` label.

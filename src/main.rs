@@ -9,10 +9,12 @@ use std::{
 
 use anyhow::Context;
 use dbwire_exporter::{
+    check::{self, Status},
     cli::{self, Stop},
-    config::{Action, Config, Serve, Web},
+    config::{Action, Check, Config, Serve, Web},
     io::{
-        collect::Collector, core_dumps, listen, log, process::Process, server, signals::StopSignals, sockets,
+        check as host, collect::Collector, core_dumps, listen, log, process::Process, server,
+        signals::StopSignals, sockets,
     },
     metrics::build,
     web::Routes,
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
         .and_then(|cli| Config::from_cli(cli).map_err(|invalid| Stop::Usage(invalid.to_string())));
     match config {
         Ok(config) => match run(config) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(error) => {
                 complain(&format!("{error:#}"));
                 ExitCode::FAILURE
@@ -55,13 +57,38 @@ fn complain(message: &str) {
     let _ = writeln!(io::stderr(), "dbwire_exporter: {}", message.replace('\n', " "));
 }
 
-fn run(config: Config) -> anyhow::Result<()> {
+fn run(config: Config) -> anyhow::Result<ExitCode> {
     log::start(config.log);
     core_dumps::forbid().context("cannot set the limit of core dumps (see ulimit -c)")?;
     match config.action {
-        Action::Serve(serve) => run_daemon(&serve),
+        Action::Serve(serve) => run_daemon(&serve).map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "capture")]
-        Action::Replay(replay) => print_replay(&replay),
+        Action::Replay(replay) => print_replay(&replay).map(|()| ExitCode::SUCCESS),
+        Action::Check(check) => print_check(&check),
+    }
+}
+
+/// Fails if a part of the exporter would not work.
+fn print_check(config: &Check) -> anyhow::Result<ExitCode> {
+    let findings = host::look(config)?;
+    let page = match config.json {
+        true => format!("{:#}\n", check::json(&findings)),
+        false => check::text(&findings),
+    };
+    print(page.as_bytes())?;
+    Ok(match check::worst(&findings) {
+        Status::Bad => ExitCode::FAILURE,
+        Status::Ok | Status::Warn => ExitCode::SUCCESS,
+    })
+}
+
+fn print(page: &[u8]) -> anyhow::Result<()> {
+    match io::stdout().write_all(page) {
+        // Whoever closed the pipe has seen enough.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -72,13 +99,7 @@ fn print_replay(config: &Replay) -> anyhow::Result<()> {
         Some(format) => page.extend(mysql::replay_report(config, format)?.into_bytes()),
         None => text::encode(mysql::replay_families(config)?, &mut page)?,
     }
-    match io::stdout().write_all(&page) {
-        // Whoever closed the pipe has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to stdout")
-        }
-        _ => Ok(()),
-    }
+    print(&page)
 }
 
 fn run_daemon(config: &Serve) -> anyhow::Result<()> {
@@ -100,22 +121,17 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
 /// What cannot be read or captured is no reason not to start: the page tells, and the log says what to do.
 fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
     let advice = |collector| format!("cannot start the {collector} collector (see ulimit -n and -u)");
-    Ok(Collector {
-        process: Process::for_self(),
+    #[cfg(feature = "capture")]
+    let mysql =
+        config.mysql.as_ref().map(MysqlCollector::start).transpose().with_context(|| advice("MySQL"))?;
+    let sockets =
+        config.sockets.as_ref().map(sockets::start).transpose().with_context(|| advice("sockets"))?;
+    Ok(Collector::new(
+        Process::for_self(),
+        sockets,
         #[cfg(feature = "capture")]
-        mysql: config
-            .mysql
-            .as_ref()
-            .map(MysqlCollector::start)
-            .transpose()
-            .with_context(|| advice("MySQL"))?,
-        sockets: config
-            .sockets
-            .as_ref()
-            .map(sockets::start)
-            .transpose()
-            .with_context(|| advice("sockets"))?,
-    })
+        mysql,
+    ))
 }
 
 async fn serve(
@@ -131,7 +147,7 @@ async fn serve(
     for address in addresses {
         tracing::info!(%address, url = url(address, &routes), "serving");
     }
-    let app = server::App::new(routes, collector, config.max_requests);
+    let app = server::App::new(routes, collector, config.max_requests, None);
     let stop = async {
         let signal = stop.wait().await;
         tracing::info!(signal, "stopping");

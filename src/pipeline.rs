@@ -7,15 +7,25 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    config::{Counting, PortSet},
+    config::Counting,
     limits::{Bounds, Limit},
     mysql::{
         compress::Codecs,
+        event::Visibility,
         session::{Session, Shared},
     },
-    packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, link::LinkType, segment},
-    sample::class::SampleClass,
-    stats::{Closed, Recorder, Stats, profile::Profile},
+    packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType, segment},
+    sample::{
+        estimator::Slice,
+        multiplier::Multiplier,
+        openings::{Change, Control, Openings},
+        state::Sampling,
+    },
+    stats::{
+        Closed, Recorder, Stats,
+        profile::Profile,
+        tally::{Stratum, Weights},
+    },
     stream::{
         Direction, Missing, Receiver,
         flows::{Ending, FlowKey, FlowTable, Handler, Start},
@@ -28,38 +38,61 @@ const TICK: u64 = 100_000_000;
 /// What a pipeline needs to know.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Ports the servers listen on.
-    pub ports: PortSet,
     /// Connections to decode; segments of others are passed over.
-    pub class: SampleClass,
+    pub plan: Plan,
     /// Most connections tracked at once.
     pub max_flows: usize,
     /// Makes the connection table's hash unpredictable; any number will do for a replay.
     pub seed: u64,
     /// What to count, and how finely.
     pub counting: Counting,
+    /// What an event of a sampled connection stands for.
+    pub multiplier: Multiplier,
+    /// Whether somebody calls [`Pipeline::fold`] while there is a class to choose from; else each event stands for the
+    /// same, from first to last.
+    pub census: bool,
 }
 
 /// Decodes frames into [`Stats`].
 #[derive(Debug)]
 pub struct Pipeline {
-    ports: PortSet,
-    class: SampleClass,
+    plan: Plan,
+    /// The plan to come, and from when on.
+    next_plan: Option<(Timestamp, Plan)>,
     flows: FlowTable<Connection>,
     bounds: Bounds,
     sink: Sink,
+    openings: Openings<FlowKey>,
+    multiplier: Multiplier,
+    census: bool,
+    /// Where the slice is to end.
+    cut_at: Option<Timestamp>,
+    /// The one that has ended.
+    slice: Option<Slice<FlowKey>>,
+    /// Packet time.
+    now: Timestamp,
     next_tick: Timestamp,
 }
 
 impl Pipeline {
     /// An empty pipeline.
     pub fn new(options: Options) -> Self {
+        let class = options.plan.class;
+        let mut recorder = Recorder::new(&options.counting);
+        recorder.measuring = options.census && class.bits() > 0;
+        recorder.stats.sampling = Sampling::fixed(class, options.multiplier.nominal(class));
         Self {
-            ports: options.ports,
-            class: options.class,
+            plan: options.plan,
+            next_plan: None,
             flows: FlowTable::new(options.max_flows, options.seed),
             bounds: Bounds::default(),
-            sink: Sink { recorder: Recorder::new(&options.counting), codecs: Codecs::default() },
+            sink: Sink { recorder, codecs: Codecs::default(), slice: Slice::default(), serial: 1 },
+            openings: Openings::default(),
+            multiplier: options.multiplier,
+            census: options.census,
+            cut_at: None,
+            slice: None,
+            now: Timestamp(0),
             next_tick: Timestamp(0),
         }
     }
@@ -78,12 +111,89 @@ impl Pipeline {
         }
     }
 
+    /// Frames from `from` on are decoded by another plan. Connections that are not in it stay in the table until they are
+    /// idle for too long, and go on where they come back into a later plan.
+    pub fn set_plan(&mut self, plan: Plan, from: Timestamp) {
+        if let Some((due, plan)) = self.next_plan.take()
+            && due <= from
+        {
+            self.change_plan(plan);
+        }
+        self.next_plan = Some((from, plan));
+        self.next_tick = self.next_tick.min(from);
+    }
+
     /// Packet time has reached `now`: connections idle for too long are forgotten, holes that nothing will fill any
     /// more become gaps.
     pub fn tick(&mut self, now: Timestamp) {
         self.next_tick = Timestamp(now.0.saturating_add(TICK));
+        self.now = self.now.max(now);
+        self.cut_if_due(now);
+        match self.next_plan.take() {
+            Some((from, plan)) if from <= now => self.change_plan(plan),
+            Some((from, plan)) => {
+                self.next_tick = self.next_tick.min(from);
+                self.next_plan = Some((from, plan));
+            }
+            None => {}
+        }
         self.flows.tick(now, &self.bounds, &mut self.sink);
-        self.sink.recorder.tick(now);
+        if !self.awaits_census() && self.sink.recorder.is_fold_due(now) {
+            self.settle();
+        }
+    }
+
+    fn change_plan(&mut self, plan: Plan) {
+        if plan.class != self.plan.class || plan.ports != self.plan.ports {
+            self.flows.reselect();
+        }
+        self.plan = plan;
+        self.sink.recorder.measuring = self.awaits_census();
+    }
+
+    /// Whether weights come from outside.
+    fn awaits_census(&self) -> bool {
+        self.census && self.plan.class.bits() > 0
+    }
+
+    /// The slice ends at `at`, which frames later than that have not passed yet. A change of plans at the same time takes
+    /// place in the next slice.
+    pub fn cut_at(&mut self, at: Timestamp) {
+        self.cut_at = Some(at);
+        self.next_tick = self.next_tick.min(at);
+    }
+
+    fn cut_if_due(&mut self, now: Timestamp) {
+        let Some(at) = self.cut_at else { return };
+        if now < at {
+            self.next_tick = self.next_tick.min(at);
+            return;
+        }
+        self.cut_at = None;
+        self.sink.serial += 1;
+        self.sink.recorder.cut();
+        let ended = Slice { openings: self.openings.take(), ..std::mem::take(&mut self.sink.slice) };
+        let slice = self.slice.get_or_insert_default();
+        slice.lasting.extend(ended.lasting);
+        slice.new.extend(ended.new);
+        slice.openings.extend(ended.openings);
+    }
+
+    /// What was decoded in the slice that has ended, once it has.
+    pub fn take_slice(&mut self) -> Option<Slice<FlowKey>> {
+        self.slice.take()
+    }
+
+    /// What an event of the slice that has ended, and of those before it that had no weight, stands for.
+    pub fn fold(&mut self, weights: Weights) {
+        self.sink.recorder.fold(self.now, weights);
+    }
+
+    /// Whatever was seen stands for the same.
+    fn settle(&mut self) {
+        self.sink.recorder.cut();
+        let weight = self.multiplier.nominal(self.plan.class);
+        self.sink.recorder.fold(self.now, [Some(weight); Stratum::COUNT]);
     }
 
     /// The input has ended: everything still held back is delivered.
@@ -93,6 +203,9 @@ impl Pipeline {
 
     /// What has been counted so far.
     pub fn stats(&mut self) -> &Stats {
+        if !self.awaits_census() {
+            self.settle();
+        }
         let hits = self.bounds.hits();
         let stats = self.sink.recorder.publish();
         // The others are the counters' own.
@@ -123,16 +236,40 @@ impl Pipeline {
     pub fn segment(&mut self, at: Timestamp, segment: &Segment<'_>) {
         let Some((key, direction)) = self.orient(segment) else { return };
         // The filter has done this for live capture, but for what was in the ring when the class changed.
-        if self.class.contains(key.client.port) {
+        let selected = self.plan.class.contains(key.client.port);
+        let change = self.follow_life(key, direction, segment);
+        if selected {
             self.flows.segment(&key, direction, at, segment, &self.bounds, &mut self.sink);
+        } else if segment.flags.any(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST)
+            && !self.flows.unselected_segment(&key, direction, at, segment, &self.bounds, &mut self.sink)
+        {
+            self.sink.unselected(change);
         }
+    }
+
+    /// Openings and ends are seen of every connection; with no class there is nothing to learn from them.
+    #[inline]
+    fn follow_life(&mut self, key: FlowKey, direction: Direction, segment: &Segment<'_>) -> Option<Change> {
+        const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+        if self.plan.class.bits() == 0 || !segment.flags.any(CONTROL) {
+            return None;
+        }
+        let control = Control {
+            from_client: direction == Direction::ToServer,
+            opens: segment.flags.any(TcpFlags::SYN),
+            finishes: segment.flags.any(TcpFlags::FIN),
+            resets: segment.flags.any(TcpFlags::RST),
+            sequence: segment.sequence,
+            length: (segment.payload.len() as u32).wrapping_add(segment.cut),
+        };
+        self.openings.segment(key, control)
     }
 
     /// Which end is the server; `None` if neither is.
     #[inline]
     fn orient(&self, segment: &Segment<'_>) -> Option<(FlowKey, Direction)> {
-        let to_server = self.ports.contains(segment.destination.port);
-        let to_client = self.ports.contains(segment.source.port);
+        let to_server = self.plan.ports.contains(segment.destination.port);
+        let to_client = self.plan.ports.contains(segment.source.port);
         let direction = match (to_server, to_client) {
             (true, false) => Direction::ToServer,
             (false, true) => Direction::ToClient,
@@ -172,21 +309,54 @@ fn key(segment: &Segment<'_>, direction: Direction) -> FlowKey {
 #[derive(Debug)]
 struct Connection {
     session: Session,
+    /// As which it is counted among the connections.
+    visibility: Visibility,
     /// Its end has been counted; what was held back may still be delivered.
     closed: bool,
+    key: FlowKey,
+    /// The slice it was opened in; 0 if it was under way.
+    opened_in: u64,
+    /// The slice in which something of it was last decoded, and its place there.
+    measured_in: (u64, u32),
 }
+
+/// Connections whose own numbers are kept for a slice.
+const MOST_MEASURED: usize = 65_536;
 
 #[derive(Debug)]
 struct Sink {
     recorder: Recorder,
     codecs: Codecs,
+    /// What was decoded in this slice, by connection.
+    slice: Slice<FlowKey>,
+    /// Number of the slice; from 1.
+    serial: u64,
+}
+
+impl Sink {
+    /// Something happened to a connection that is in no table.
+    fn unselected(&mut self, change: Option<Change>) {
+        let stats = &mut self.recorder.stats;
+        match change {
+            Some(Change::Opened) => stats.opened += 1,
+            Some(Change::Replaced) => {
+                stats.opened += 1;
+                stats.closed(Closed::Timeout);
+            }
+            Some(Change::Finished) => stats.finished_unseen(),
+            Some(Change::Reset) => stats.closed(Closed::Reset),
+            None => {}
+        }
+    }
 }
 
 impl Handler<Connection> for Sink {
-    fn start(&mut self, _key: &FlowKey, start: Start) -> Connection {
+    fn start(&mut self, key: &FlowKey, start: Start) -> Connection {
         let session = Session::new(start);
-        self.recorder.stats.flow_appears(session.visibility());
-        Connection { session, closed: false }
+        let visibility = session.visibility();
+        self.recorder.stats.flow_appears(visibility);
+        let opened_in = if start == Start::Opening { self.serial } else { 0 };
+        Connection { session, visibility, closed: false, key: *key, opened_in, measured_in: (0, 0) }
     }
 
     fn opened(&mut self) {
@@ -196,19 +366,25 @@ impl Handler<Connection> for Sink {
     #[inline]
     fn receiver<'a>(&'a mut self, connection: &'a mut Connection, bounds: &'a Bounds) -> impl Receiver + 'a {
         let shared = Shared { bounds, codecs: &self.codecs };
-        Decoder { connection, shared, recorder: &mut self.recorder }
+        let new = connection.opened_in == self.serial;
+        self.recorder.stratum = if new { Stratum::New } else { Stratum::Lasting };
+        Decoder { connection, shared, recorder: &mut self.recorder, slice: &mut self.slice, serial: self.serial }
     }
 
     fn closed(&mut self, connection: &mut Connection, ending: Ending) {
         connection.closed = true;
         connection.session.closed(&mut self.recorder);
-        self.recorder.stats.flow_disappears(connection.session.visibility());
+        self.recorder.stats.flow_disappears(connection.visibility);
         self.recorder.stats.closed(match ending {
             Ending::Fin | Ending::Reset if connection.session.has_quit() => Closed::Quit,
             Ending::Fin => Closed::Fin,
             Ending::Reset => Closed::Reset,
             Ending::Timeout => Closed::Timeout,
         });
+    }
+
+    fn left_open(&mut self, connection: &mut Connection) {
+        connection.session.settle(&mut self.recorder);
     }
 
     fn forget(&mut self, mut connection: Connection, bounds: &Bounds) {
@@ -221,19 +397,45 @@ struct Decoder<'a> {
     connection: &'a mut Connection,
     shared: Shared<'a>,
     recorder: &'a mut Recorder,
+    slice: &'a mut Slice<FlowKey>,
+    serial: u64,
 }
 
 impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
-        let Connection { session, closed } = &mut *self.connection;
-        let before = session.visibility();
+        let Connection { session, visibility, closed, .. } = &mut *self.connection;
         feed(session, self.shared, self.recorder);
-        let after = session.visibility();
-        if before != after && !*closed {
-            self.recorder.stats.flow_disappears(before);
-            self.recorder.stats.flow_appears(after);
+        let now = session.visibility();
+        if now != *visibility && !*closed {
+            self.recorder.stats.flow_disappears(*visibility);
+            self.recorder.stats.flow_appears(now);
+            *visibility = now;
+        }
+        if self.recorder.measuring {
+            self.measure();
+        }
+    }
+
+    /// Keeps what was decoded for this connection's own sums.
+    fn measure(&mut self) {
+        let measured = self.recorder.take_measured();
+        if measured == [0.0; 3] {
+            return;
+        }
+        let stratum = match self.recorder.stratum {
+            Stratum::Lasting => &mut self.slice.lasting,
+            Stratum::New => &mut self.slice.new,
+        };
+        let (slice, place) = self.connection.measured_in;
+        if slice == self.serial
+            && let Some((_, sums)) = stratum.get_mut(place as usize)
+        {
+            sums.iter_mut().zip(measured).for_each(|(sum, more)| *sum += more);
+        } else if stratum.len() < MOST_MEASURED {
+            self.connection.measured_in = (self.serial, stratum.len() as u32);
+            stratum.push((self.connection.key, measured));
         }
     }
 
@@ -253,10 +455,10 @@ impl Receiver for Decoder<'_> {
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        self.recorder.stats.gaps += 1;
+        self.recorder.stats.gaps += u64::from(why != Missing::Unselected);
         if why == Missing::Cut {
             self.count_bytes(direction, u64::from(length));
         }
-        self.feed(|session, shared, recorder| session.gap(direction, at, length, shared, recorder));
+        self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
     }
 }

@@ -114,7 +114,7 @@ fn share(stats: &DigestStats, total: &DigestStats) -> f64 {
 }
 
 fn quantiles(row: &Row) -> [Option<u64>; 3] {
-    [0.5, 0.95, 0.99].map(|share| row.durations.at(share))
+    [0.5, 0.95, 0.99].map(|share| row.durations.quantile(share))
 }
 
 fn id(subject: &Subject) -> Option<String> {
@@ -196,8 +196,8 @@ mod tests {
 3 statements of 2 kinds took 4.00ms, returned 6 rows, affected 0, and failed 0 times.
 
 rank  digest              time       count     total       p50       p95       p99    returned    affected    errors  statement
-   1  D6963F7D28E17F72   75.0%           2    3.00ms     999us    2.00ms    2.00ms           4           0         0  select ?
-   2  -                  25.0%           1    1.00ms     999us     999us     999us           2           0         0  unknown
+   1  D6963F7D28E17F72   75.0%           2    3.00ms     998us    2.00ms    2.00ms           4           0         0  select ?
+   2  -                  25.0%           1    1.00ms     998us     998us     998us           2           0         0  unknown
 ";
         assert_eq!(table(&profile()), expected);
     }

@@ -2,17 +2,20 @@
 //! makes no difference, and what it lost never raises a count.
 #![cfg(feature = "capture")]
 
-use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
+#[path = "support/segments.rs"]
+mod segments;
+
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use dbwire_exporter::{
     config::{Counting, PortSet},
     limits,
-    packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, link::LinkType, segment},
+    packet::{TcpFlags, filter::Plan},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
     stats::Stats,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
+use segments::{SERVER_PORT, Sent, capture};
 
 /// Captures whose conversations are complete and in order.
 const CAPTURES: &[&str] = &[
@@ -28,80 +31,6 @@ const CAPTURES: &[&str] = &[
     "cli_tls",
     "cli_compress",
 ];
-
-/// A segment with its payload.
-#[derive(Debug, Clone)]
-struct Sent {
-    at: u64,
-    source: Endpoint,
-    destination: Endpoint,
-    sequence: u32,
-    acknowledgment: u32,
-    flags: u8,
-    payload: Vec<u8>,
-}
-
-impl Sent {
-    fn play(&self, pipeline: &mut Pipeline) {
-        let segment = Segment {
-            source: self.source,
-            destination: self.destination,
-            sequence: self.sequence,
-            acknowledgment: self.acknowledgment,
-            flags: TcpFlags(self.flags),
-            payload: &self.payload,
-            cut: 0,
-        };
-        pipeline.segment(Timestamp(self.at), &segment);
-    }
-
-    /// The same bytes in pieces that end at the given offsets.
-    fn split(&self, ends: &[Index]) -> Vec<Self> {
-        if self.payload.len() < 2 {
-            return vec![self.clone()];
-        }
-        let mut ends: Vec<_> = ends.iter().map(|end| end.index(self.payload.len())).collect();
-        ends.push(self.payload.len());
-        ends.sort_unstable();
-        ends.dedup();
-        let mut start = 0;
-        let mut pieces = Vec::new();
-        for end in ends.into_iter().filter(|end| *end > 0) {
-            let last = end == self.payload.len();
-            pieces.push(Self {
-                sequence: self.sequence.wrapping_add(start as u32),
-                flags: if last { self.flags } else { self.flags & !TcpFlags::FIN },
-                payload: self.payload[start..end].to_vec(),
-                ..self.clone()
-            });
-            start = end;
-        }
-        pieces
-    }
-}
-
-fn capture(name: &str) -> Vec<Sent> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/corpus/{name}.pcap"));
-    let mut file = pcap::Capture::from_file_with_precision(path, pcap::Precision::Nano).expect("a capture");
-    let link = LinkType::from_dlt(file.get_datalink().0).expect("a link type");
-    let mut sent = Vec::new();
-    while let Ok(packet) = file.next_packet() {
-        let at = packet.header.ts.tv_sec as u64 * 1_000_000_000 + packet.header.ts.tv_usec as u64;
-        let frame = Frame { timestamp: Timestamp(at), wire_length: packet.header.len, bytes: packet.data };
-        if let Ok(segment) = segment::decode(link, &frame) {
-            sent.push(Sent {
-                at,
-                source: segment.source,
-                destination: segment.destination,
-                sequence: segment.sequence,
-                acknowledgment: segment.acknowledgment,
-                flags: segment.flags.0,
-                payload: segment.payload.to_vec(),
-            });
-        }
-    }
-    sent
-}
 
 fn captures() -> &'static [(Vec<Sent>, Counts)] {
     static CACHE: OnceLock<Vec<(Vec<Sent>, Counts)>> = OnceLock::new();
@@ -122,8 +51,7 @@ type Counts = BTreeMap<String, u64>;
 
 fn pipeline() -> Pipeline {
     Pipeline::new(Options {
-        ports: PortSet::new(&[3306]).expect("a port"),
-        class: SampleClass::ALL,
+        plan: Plan::whole(PortSet::new(&[SERVER_PORT]).expect("a port")),
         max_flows: 1024,
         seed: 1,
         counting: Counting::default(),
@@ -187,8 +115,12 @@ proptest! {
         ends in vec(vec(any::<Index>(), 0..4), 1..64),
     ) {
         let (sent, truth) = which.get(captures());
+        let ends = |index: usize, length: usize| -> Vec<usize> {
+            let ends = if length < 2 { &[] } else { &ends[index % ends.len()][..] };
+            ends.iter().map(|end| end.index(length)).collect()
+        };
         let pieces: Vec<_> =
-            sent.iter().enumerate().flat_map(|(index, sent)| sent.split(&ends[index % ends.len()])).collect();
+            sent.iter().enumerate().flat_map(|(index, sent)| sent.split(ends(index, sent.payload.len()))).collect();
         assert_same(&play(&pieces), truth)?;
     }
 

@@ -10,9 +10,8 @@ use std::{collections::HashMap, time::Instant};
 use dbwire_exporter::{
     config::{Counting, PortSet},
     digest::DigestId,
-    packet::{Frame, Timestamp, link::LinkType},
+    packet::{Frame, Timestamp, filter::Plan, link::LinkType},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
     stats::{Stats, digests::DigestStats},
 };
 use support::dialogue::{Conversation, OK, error};
@@ -81,8 +80,7 @@ fn increase(before: DigestStats, now: DigestStats) -> DigestStats {
 #[test]
 fn a_hundred_thousand_digests_are_bounded_exact_in_sum_and_the_heaviest_are_found() {
     let mut pipeline = Pipeline::new(Options {
-        ports: PortSet::new(&[3306]).unwrap(),
-        class: SampleClass::ALL,
+        plan: Plan::whole(PortSet::new(&[3306]).unwrap()),
         max_flows: 64,
         seed: 1,
         counting: Counting::default(),

@@ -118,7 +118,7 @@ fn sockets_are_counted_in_all_eleven_states_from_either_source() {
         assert!(counts["listen"] >= 1.0, "it listens itself");
         assert_eq!(page.value("dbwire_tcp_source_info", &[("source", source)]), Some(1.0));
         assert_eq!(page.value("dbwire_scrape_collector_success", &[("collector", "sockets")]), Some(1.0));
-        assert!(exporter.request("GET", "/").body.contains(&format!("counted from {source}")));
+        assert!(exporter.request("GET", "/").body.contains(&format!("TCP sockets are counted by {source}.")));
     }
 }
 
@@ -128,7 +128,7 @@ fn a_source_that_fails_leaves_a_page_without_counts_that_says_so() {
     let page = exporter.page();
     assert_eq!(page.value("dbwire_scrape_collector_success", &[("collector", "sockets")]), Some(0.0));
     assert_eq!(page.of("dbwire_tcp_connection_states").count(), 0, "zeros would be taken for counts");
-    assert!(exporter.request("GET", "/").body.contains("TCP socket states: does not work"));
+    assert!(exporter.request("GET", "/").body.contains("TCP sockets cannot be counted: "));
 }
 
 #[test]

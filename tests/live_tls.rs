@@ -4,25 +4,12 @@
 #![allow(clippy::print_stdout)] // a table of what was measured
 
 mod support;
+#[path = "support/told.rs"]
+mod told;
 
 use std::{path::Path, thread};
 
-use dbwire_exporter::{
-    digest::statement_kind,
-    io::replay,
-    limits::Bounds,
-    mysql::{
-        compress::Codecs,
-        event::{Context, Event, Observer, StatementRef},
-        schema::SchemaId,
-        session::{Session, Shared},
-    },
-    packet::{Timestamp, segment},
-    stream::{
-        Direction, Missing, Receiver,
-        flows::{Ending, FlowKey, FlowTable, Handler, Start},
-    },
-};
+use dbwire_exporter::{io::replay, mysql::event::Event, packet::segment};
 use support::{
     children::{command, output},
     clients::Client,
@@ -31,6 +18,7 @@ use support::{
     tcpdump::Capture,
 };
 use tempfile::TempDir;
+use told::Listener;
 
 const CONNECTIONS: u32 = 10;
 /// Of each connection. They take the server some milliseconds each, so that what encryption adds is in proportion.
@@ -157,78 +145,20 @@ struct Log {
     durations: Vec<u64>,
 }
 
-impl Observer for Log {
-    fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
-        StatementRef::unseen(statement_kind(sql, context.complete))
-    }
-
-    fn schema(&mut self, _: &[u8]) -> SchemaId {
-        SchemaId::UNKNOWN
-    }
-
-    fn event(&mut self, event: &Event) {
-        match event {
-            Event::Statement(_) => self.requests += 1,
-            Event::Reply(reply) if reply.statement.is_some() => self.durations.push(reply.duration),
-            _ => {}
-        }
-    }
-}
-
 /// Reads a capture as the pipeline does, but keeps every duration.
 fn decode(file: &Path, port: u16, log: &mut Log) {
-    let mut flows = FlowTable::new(1024, 1);
-    let bounds = Bounds::default();
-    let mut sink = Sink { log, codecs: Codecs::default() };
+    let mut listener = Listener::new(port);
     replay::for_each_frame(file, |link, frame| {
-        let Ok(segment) = segment::decode(link, frame) else { return };
-        let (direction, client, server) = if segment.destination.port == port {
-            (Direction::ToServer, segment.source, segment.destination)
-        } else {
-            (Direction::ToClient, segment.destination, segment.source)
-        };
-        let key = FlowKey { client, server };
-        flows.segment(&key, direction, frame.timestamp, &segment, &bounds, &mut sink);
+        if let Ok(segment) = segment::decode(link, frame) {
+            listener.segment(frame.timestamp, &segment);
+        }
     })
     .expect("a capture");
-    flows.finish(&bounds, &mut sink);
-}
-
-struct Sink<'a> {
-    log: &'a mut Log,
-    codecs: Codecs,
-}
-
-impl Handler<Session> for Sink<'_> {
-    fn start(&mut self, _: &FlowKey, start: Start) -> Session {
-        Session::new(start)
-    }
-
-    fn opened(&mut self) {}
-
-    fn receiver<'b>(&'b mut self, session: &'b mut Session, bounds: &'b Bounds) -> impl Receiver + 'b {
-        Decoder { session, shared: Shared { bounds, codecs: &self.codecs }, log: self.log }
-    }
-
-    fn closed(&mut self, session: &mut Session, _: Ending) {
-        session.closed(self.log);
-    }
-
-    fn forget(&mut self, _: Session, _: &Bounds) {}
-}
-
-struct Decoder<'a> {
-    session: &'a mut Session,
-    shared: Shared<'a>,
-    log: &'a mut Log,
-}
-
-impl Receiver for Decoder<'_> {
-    fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
-        self.session.data(direction, at, bytes, self.shared, self.log);
-    }
-
-    fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, _: Missing) {
-        self.session.gap(direction, at, length, self.shared, self.log);
+    for told in listener.finish() {
+        match told.event {
+            Event::Statement(_) => log.requests += 1,
+            Event::Reply(reply) if reply.statement.is_some() => log.durations.push(reply.duration),
+            _ => {}
+        }
     }
 }

@@ -560,6 +560,28 @@ fn a_file_s_contents_are_no_commands() {
 }
 
 #[test]
+fn a_file_may_go_on_behind_the_error_that_refuses_it() {
+    let load = b"\x03load data local infile 'x' into table t";
+    let mut talk = connect(MYSQL_8, DEPRECATE_EOF | LOCAL_FILES);
+    // What is under way when the error comes, number 4, is still sent.
+    talk.command(load).server(b"\xfbx").client(b"\x03select 1").client(b"\x01").server(DUPLICATE);
+    talk.restart(4).client(b"\x03select 1").client(b"\x01").client(b"");
+    talk.command(b"\x0e").reply(&[OK]);
+    // Or the client has stopped without saying that the file ends.
+    talk.command(load).server(b"\xfbx").client(b"\x01").server(DUPLICATE);
+    talk.command(b"\x0e").reply(&[OK]);
+    // Refused before any of it was sent.
+    talk.command(load).server(b"\xfbx").server(DUPLICATE);
+    talk.restart(2).client(b"\x01").client(b"");
+    talk.command(b"\x0e").reply(&[OK]);
+    counts(
+        "LOAD DATA LOCAL refused",
+        &talk,
+        "login ok 1, query 3, ping 3, error 1062/23000 3, <load> 3 timed 3 in 3..9 ms",
+    );
+}
+
+#[test]
 fn messages_of_16_mib_and_more_are_counted_by_their_start() {
     let mut talk = connect(MYSQL_8, DEPRECATE_EOF);
     for length in [0xff_ffff, 0x100_0000, 0x200_0010] {

@@ -3,17 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
-use clap::{ArgAction, Args, Subcommand, ValueEnum, builder::BoolishValueParser};
+use clap::{ArgAction, Args, ValueEnum, builder::BoolishValueParser};
 
 use super::LogArgs;
 use crate::sample::multiplier::Multiplier;
-
-/// What to do instead of serving.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Read pcap or pcapng files as if they were captured now, and print the metrics.
-    Replay(ReplayArgs),
-}
 
 /// Flags of `replay`.
 #[derive(Debug, Args)]

@@ -2,7 +2,11 @@
 
 /// A non-empty set of TCP ports, at most [`PortSet::MAX`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PortSet(Vec<u16>);
+pub struct PortSet {
+    ports: Vec<u16>,
+    /// The same, the first one as often as there is room: asked for each packet, and so compared all at once.
+    padded: [u16; PortSet::MAX],
+}
 
 impl PortSet {
     /// Most ports a set holds: each is a comparison in the capture filter.
@@ -14,25 +18,31 @@ impl PortSet {
         ports.sort_unstable();
         ports.dedup();
         let valid = !ports.is_empty() && ports.len() <= Self::MAX && !ports.contains(&0);
-        valid.then_some(Self(ports))
+        valid.then(|| Self::of(ports))
+    }
+
+    fn of(ports: Vec<u16>) -> Self {
+        let mut padded = [ports[0]; Self::MAX];
+        padded[..ports.len()].copy_from_slice(&ports);
+        Self { ports, padded }
     }
 
     /// Whether `port` is in the set.
     #[inline]
     pub fn contains(&self, port: u16) -> bool {
-        self.0.contains(&port)
+        self.padded.iter().fold(false, |found, one| found | (*one == port))
     }
 
     /// The ports, ascending.
     pub fn as_slice(&self) -> &[u16] {
-        &self.0
+        &self.ports
     }
 }
 
 /// MySQL's registered port (IANA).
 impl Default for PortSet {
     fn default() -> Self {
-        Self(vec![3306])
+        Self::of(vec![3306])
     }
 }
 

@@ -30,9 +30,20 @@ const fn class(byte: u8) -> u8 {
         b'a'..=b'z' | b'A'..=b'Z' => WORD | LETTER,
         b'_' | b'$' | 0x80.. => WORD,
         b' ' | b'\t'..=b'\r' => SPACE,
-        b'!' | b'%' | b'&' | b'(' | b')' | b'+' | b',' | b':'..=b'@' | b'[' | b']' | b'^' | b'{'..=b'~' => {
-            PLAIN_SYMBOL
-        }
+        // Not `;`: what follows it is another statement.
+        b'!'
+        | b'%'
+        | b'&'
+        | b'('
+        | b')'
+        | b'+'
+        | b','
+        | b':'
+        | b'<'..=b'@'
+        | b'['
+        | b']'
+        | b'^'
+        | b'{'..=b'~' => PLAIN_SYMBOL,
         _ => 0,
     }
 }

@@ -91,6 +91,10 @@ impl<'a> Lexer<'a> {
             return None;
         }
         self.rest = rest;
+        if first == b';' {
+            // The statement before it may have changed the mode, and the server's word for that is yet to come.
+            self.escapes = Escapes::Unknown;
+        }
         Some(Token { kind, bytes })
     }
 

@@ -6,7 +6,7 @@ use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -18,10 +18,10 @@ use tokio::sync::watch;
 use super::{
     clock,
     eventfd::EventFd,
-    pcap::{Drops, Live, OpenError, RING_TIMEOUT_MS, Settings},
+    pcap::{Drops, Live, NoSuchInterface, OpenError, RING_TIMEOUT_MS, Settings},
 };
 use crate::{
-    packet::{Timestamp, filter::Selection},
+    packet::{Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
     stats::capture::{CaptureStats, Snapshot},
 };
@@ -30,9 +30,9 @@ use crate::{
 const BATCH: usize = 1024;
 /// Batches read before a scrape is answered even though the ring has more: about a full default ring of small packets.
 const BATCHES_PER_ROUND: usize = 64;
-/// How often the pipeline is told the time.
+/// How often the pipeline is told the time, and a named interface is looked for.
 const TICK: Duration = Duration::from_millis(500);
-/// The first and the longest wait before an interface that is not there is tried again.
+/// The first and the longest wait before a capture that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Packets younger than this may still be in a block of the ring the kernel has not shown yet.
 const RING_LAG_NANOS: u64 = 2 * RING_TIMEOUT_MS as u64 * 1_000_000;
@@ -43,7 +43,21 @@ struct Requests {
     wake: EventFd,
     /// How many snapshots have been asked for.
     asked: AtomicU64,
+    /// What to capture from now on, until the thread has taken it.
+    plan: Mutex<Option<Plan>>,
+    /// Whether there is one: all that is looked at between two batches.
+    planned: AtomicBool,
     stop: AtomicBool,
+}
+
+impl Requests {
+    /// The plan asked for since the last time.
+    fn take_plan(&self) -> Option<Plan> {
+        if !self.planned.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// A snapshot and the number of the latest request it answers.
@@ -74,6 +88,14 @@ impl CaptureHandle {
         }
         Some(Arc::clone(&self.published.borrow().snapshot))
     }
+
+    /// Captures something else from now on: in the kernel as soon as the thread wakes up, and here with the first packet
+    /// after that. If this is asked for twice before the thread wakes up, the later one counts.
+    pub fn set_plan(&self, plan: Plan) {
+        *self.requests.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+        self.requests.planned.store(true, Ordering::Release);
+        self.requests.wake.signal();
+    }
 }
 
 /// The running thread. Dropping it stops it.
@@ -87,16 +109,17 @@ impl CaptureThread {
     /// Opens the capture, here and now, and starts the thread, named `capture`.
     ///
     /// A capture that cannot be opened is no error: it is logged, [`CaptureStats::error`] says why, and unless
-    /// a permission is missing it is tried again. So is an interface that goes away later.
+    /// a permission is missing it is tried again. An interface need not be there, nor stay: it is followed.
     ///
     /// # Errors
     /// If the system has no descriptors or threads left.
     pub fn start(interface: String, buffer_bytes: u32, options: Options) -> io::Result<Self> {
-        let selection = Selection { ports: options.ports.clone(), class: options.class };
-        let settings = Settings { interface, selection, buffer_bytes };
+        let settings = Settings { interface, plan: options.plan.clone(), buffer_bytes };
         let requests = Arc::new(Requests {
             wake: EventFd::new()?,
             asked: AtomicU64::new(0),
+            plan: Mutex::new(None),
+            planned: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let source = Source::new(settings);
@@ -159,28 +182,48 @@ impl Source {
     }
 
     fn open(&mut self, wait_if_it_fails: Duration) {
-        let interface = &self.settings.interface;
         match Live::open(&self.settings) {
-            Ok(live) => {
-                tracing::info!(interface, link = ?live.link(), "capturing");
-                self.state.up = true;
-                self.state.link = Some(live.link());
-                self.state.error = None;
-                self.drops = Drops::default();
+            Ok(mut live) => {
+                self.drops = live.drops().unwrap_or_default();
                 self.retry = None;
                 self.live = Some(live);
+                self.follow();
             }
             Err(error) => {
                 let lasting = matches!(error, OpenError::Permission { .. });
                 self.retry = (!lasting).then(|| (Instant::now() + wait_if_it_fails, wait_if_it_fails));
-                self.down(error.to_string());
+                self.lost(error.to_string());
             }
         }
     }
 
+    /// The interface may have come or gone.
+    fn follow(&mut self) {
+        match self.live.as_mut().map(Live::follow) {
+            Some(Ok(())) if !self.state.up => {
+                tracing::info!(interface = self.settings.interface, "capturing");
+                self.state.up = true;
+                self.state.link = self.live.as_ref().map(Live::link);
+                self.state.error = None;
+            }
+            Some(Err(error @ NoSuchInterface { .. })) if self.state.up || self.state.error.is_none() => {
+                self.down(error.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// What to capture, now and whenever the capture is opened again.
+    fn set_plan(&mut self, plan: Plan) {
+        if let Some(Err(error)) = self.live.as_mut().map(|live| live.set_plan(&plan)) {
+            tracing::error!(interface = self.settings.interface, "cannot change the filter: {error}");
+            return;
+        }
+        self.settings.plan = plan;
+    }
+
     /// Says once what is wrong, not at each attempt.
     fn down(&mut self, error: String) {
-        self.live = None;
         self.state.up = false;
         if self.state.error.as_ref() != Some(&error) {
             tracing::warn!(interface = self.settings.interface, "no packets are captured: {error}");
@@ -188,9 +231,14 @@ impl Source {
         }
     }
 
-    fn lost(&mut self, error: &pcap::Error) {
+    fn fail(&mut self, error: &pcap::Error) {
         self.retry = Some((Instant::now() + RETRY.0, RETRY.0));
-        self.down(format!("{}: {error}", self.settings.interface));
+        self.lost(format!("{}: {error}", self.settings.interface));
+    }
+
+    fn lost(&mut self, error: String) {
+        self.live = None;
+        self.down(error);
     }
 
     fn retry_if_due(&mut self) {
@@ -207,7 +255,7 @@ impl Source {
         if let Some(Ok(now)) = self.live.as_mut().map(Live::drops) {
             let lost = now.since(std::mem::replace(&mut self.drops, now));
             self.state.dropped_by_kernel += u64::from(lost.kernel);
-            self.state.dropped_by_interface += u64::from(lost.interface);
+            self.state.dropped_by_interface += lost.interface;
         }
     }
 }
@@ -230,6 +278,7 @@ impl Worker {
         while !self.must_stop() {
             self.wait();
             self.requests.wake.clear();
+            self.change_plan();
             let asked = self.requests.asked.load(Ordering::Acquire);
             let ring_is_empty = self.read_ring();
             self.tick_if_due(ring_is_empty);
@@ -242,6 +291,14 @@ impl Worker {
 
     fn must_stop(&self) -> bool {
         self.requests.stop.load(Ordering::Acquire)
+    }
+
+    /// What waits in the ring was captured by the old plan: it stands until the first packet after the change.
+    fn change_plan(&mut self) {
+        if let Some(plan) = self.requests.take_plan() {
+            self.source.set_plan(plan);
+            self.pipeline.set_plan(self.source.settings.plan.clone(), clock::wall());
+        }
     }
 
     /// Until there are packets or a request, or it is time for a tick.
@@ -265,7 +322,7 @@ impl Worker {
                 Ok(_) if self.requests.stop.load(Ordering::Acquire) => return false,
                 Ok(_) => {}
                 Err(error) => {
-                    self.source.lost(&error);
+                    self.source.fail(&error);
                     return true;
                 }
             }
@@ -280,6 +337,7 @@ impl Worker {
             return;
         }
         self.ticked = Instant::now();
+        self.source.follow();
         let shown = Timestamp(clock::wall().0.saturating_sub(RING_LAG_NANOS));
         self.pipeline.tick(if ring_is_empty { self.latest.max(shown) } else { self.latest });
     }

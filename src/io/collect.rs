@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::{
     future::Future,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,8 @@ use prometheus::proto::MetricFamily;
 use crate::{
     metrics::{self, build, scrape, scrape::Outcome},
     sockets::report::Report,
-    web::landing::Source,
+    status::{self, Status},
+    web::select::Selection,
 };
 
 #[cfg(feature = "capture")]
@@ -21,16 +23,22 @@ use super::{process::Process, sockets::SocketsHandle};
 #[cfg(feature = "capture")]
 use crate::stats::capture::Snapshot;
 
-/// All that a page is made of. A collector that is switched off is `None`.
+/// Values of the `collector` label, and names in `?collect[]=`.
+const SOCKETS: &str = "sockets";
+#[cfg(feature = "capture")]
+const MYSQL: &str = "mysql";
+
+/// All that a page is made of.
 #[derive(Debug)]
 pub struct Collector {
-    /// This process itself.
-    pub process: Process,
-    /// The socket collector.
-    pub sockets: Option<SocketsHandle>,
-    /// The MySQL collector.
+    /// About when the program started.
+    started: Instant,
+    process: Process,
+    sockets: Option<SocketsHandle>,
     #[cfg(feature = "capture")]
-    pub mysql: Option<MysqlCollector>,
+    mysql: Option<MysqlCollector>,
+    /// Whether all have answered once; they need not again.
+    ready: AtomicBool,
 }
 
 /// What the collectors had, and how long each took to say so.
@@ -45,44 +53,101 @@ struct Timed<T> {
     waited: Duration,
 }
 
+impl Answers {
+    /// Whether each collector that was asked has counted, or told why it cannot.
+    fn all_there(&self) -> bool {
+        let mut sockets = self.sockets.iter().flat_map(|answer| &answer.value);
+        let counted =
+            sockets.all(|report| report.snapshot.reading.is_some() || report.snapshot.error.is_some());
+        #[cfg(feature = "capture")]
+        {
+            // A thread that has ended has failed for good.
+            let snapshot = self.mysql.as_ref().and_then(|answer| answer.value.as_ref());
+            counted && snapshot.is_none_or(|snapshot| snapshot.capture.up || snapshot.capture.error.is_some())
+        }
+        #[cfg(not(feature = "capture"))]
+        counted
+    }
+}
+
 impl Collector {
-    /// The families of one page, in no particular order. A collector that has nothing new `within` that time is
-    /// on it with what it last had, and its `dbwire_scrape_collector_success` is 0.
-    pub async fn families(&self, within: Duration) -> Vec<MetricFamily> {
-        let answers = self.ask(within).await;
+    /// Of this process and the collectors that are switched on.
+    pub fn new(
+        process: Process,
+        sockets: Option<SocketsHandle>,
+        #[cfg(feature = "capture")] mysql: Option<MysqlCollector>,
+    ) -> Self {
+        Self {
+            started: Instant::now(),
+            process,
+            sockets,
+            #[cfg(feature = "capture")]
+            mysql,
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Names of the collectors that are switched on.
+    pub fn enabled(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        names.extend(self.sockets.as_ref().map(|_| SOCKETS));
+        #[cfg(feature = "capture")]
+        names.extend(self.mysql.as_ref().map(|_| MYSQL));
+        names
+    }
+
+    /// The families of one page, in no particular order: those of the selected collectors, and the program's own. A
+    /// collector that has nothing new `within` that time is on it with what it last had, and its
+    /// `dbwire_scrape_collector_success` is 0.
+    pub async fn families(&self, selection: &Selection, within: Duration) -> Vec<MetricFamily> {
+        let answers = self.ask(selection, within).await;
         let mut families = self.process.families();
         families.push(build::family());
         let mut outcomes = Vec::new();
         if let Some(Timed { value: reports, waited }) = answers.sockets {
             families.extend(metrics::sockets::families(&reports));
             let success = reports.iter().all(|report| report.success);
-            outcomes.push(Outcome { collector: "sockets", success, waited });
+            outcomes.push(Outcome { collector: SOCKETS, success, waited });
         }
         #[cfg(feature = "capture")]
         if let (Some(mysql), Some(Timed { value: snapshot, waited })) = (&self.mysql, answers.mysql) {
             families.extend(snapshot.iter().flat_map(|snapshot| mysql.families(snapshot)));
             let up = snapshot.is_some_and(|snapshot| snapshot.capture.up);
-            outcomes.push(Outcome { collector: "mysql", success: up && waited < within, waited });
+            outcomes.push(Outcome { collector: MYSQL, success: up && waited < within, waited });
         }
         families.extend(scrape::families(&outcomes));
         families
     }
 
-    /// What works, for people.
-    pub async fn sources(&self, within: Duration) -> Vec<Source> {
-        let answers = self.ask(within).await;
-        let mut sources = Vec::new();
-        sources.extend(answers.sockets.iter().flat_map(|answer| &answer.value).map(of_sockets));
+    /// The same for people, and for programs of theirs.
+    pub async fn status(&self, within: Duration) -> Status {
+        let answers = self.ask(&Selection::All, within).await;
+        let sockets = answers.sockets.map(|answer| answer.value.iter().map(status::Sockets::new).collect());
         #[cfg(feature = "capture")]
-        sources.extend(answers.mysql.map(|answer| of_mysql(answer.value.as_deref())));
-        sources
+        let mysql = self.mysql.as_ref().zip(answers.mysql);
+        #[cfg(feature = "capture")]
+        let mysql = mysql.map(|(mysql, answer)| mysql.status(answer.value.as_deref()));
+        #[cfg(not(feature = "capture"))]
+        let mysql = None;
+        Status::new(self.started.elapsed(), sockets, mysql)
     }
 
-    async fn ask(&self, within: Duration) -> Answers {
-        let sockets = timed(self.sockets.as_ref().map(|sockets| sockets.reports(within)));
+    /// Whether each collector has answered by now, or failed for good. Asks them until it is so.
+    pub async fn ready(&self, within: Duration) -> bool {
+        if !self.ready.load(Ordering::Relaxed) {
+            let answers = self.ask(&Selection::All, within).await;
+            self.ready.store(answers.all_there(), Ordering::Relaxed);
+        }
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    async fn ask(&self, selection: &Selection, within: Duration) -> Answers {
+        let sockets = self.sockets.as_ref().filter(|_| selection.includes(SOCKETS));
+        let sockets = timed(sockets.map(|sockets| sockets.reports(within)));
         #[cfg(feature = "capture")]
         {
-            let mysql = timed(self.mysql.as_ref().map(|mysql| mysql.snapshot(within)));
+            let mysql = self.mysql.as_ref().filter(|_| selection.includes(MYSQL));
+            let mysql = timed(mysql.map(|mysql| mysql.snapshot(within)));
             let (sockets, mysql) = tokio::join!(sockets, mysql);
             Answers { sockets, mysql }
         }
@@ -96,27 +161,4 @@ async fn timed<T>(question: Option<impl Future<Output = T>>) -> Option<Timed<T>>
     let asked = Instant::now();
     let value = question?.await;
     Some(Timed { value, waited: asked.elapsed() })
-}
-
-fn of_sockets(report: &Report) -> Source {
-    let mut detail = match (&report.snapshot.error, &report.snapshot.reading) {
-        (Some(error), _) => error.clone(),
-        (None, Some(reading)) => format!("counted from {}", reading.source.label()),
-        (None, None) => "not counted yet".to_owned(),
-    };
-    if let Some(netns) = &report.netns {
-        detail.push_str(&format!(", in network namespace {netns}"));
-    }
-    Source { name: "TCP socket states", works: report.success, detail }
-}
-
-#[cfg(feature = "capture")]
-fn of_mysql(snapshot: Option<&Snapshot>) -> Source {
-    let capture = snapshot.map(|snapshot| &snapshot.capture);
-    let detail = match capture.map(|capture| capture.error.as_ref()) {
-        None => "the capture thread has ended, see the log".to_owned(),
-        Some(Some(error)) => error.clone(),
-        Some(None) => format!("captured on {}", capture.map_or("", |capture| &capture.interface)),
-    };
-    Source { name: "MySQL queries", works: capture.is_some_and(|capture| capture.up), detail }
 }

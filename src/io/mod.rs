@@ -7,11 +7,14 @@
 
 #[cfg(feature = "capture")]
 pub mod capture;
+pub mod check;
 pub mod clock;
 pub mod collect;
 pub mod core_dumps;
 #[cfg(feature = "capture")]
 mod eventfd;
+#[cfg(feature = "capture")]
+mod filter;
 pub mod listen;
 pub mod log;
 #[cfg(feature = "capture")]

@@ -14,18 +14,20 @@ use super::{
     replay::{ReplayError, replay},
 };
 use crate::{
-    config::{Decode, Mysql, Replay, ReportFormat},
-    metrics::{self, build, mysql::Sampling},
+    config::{Decode, Mysql, PortSet, Replay, ReportFormat},
+    metrics::{self, build},
+    packet::filter::Plan,
     pipeline::{Options, Pipeline},
     report,
     stats::capture::Snapshot,
+    status,
 };
 
 /// Decodes live packets. Dropping it ends the capture.
 #[derive(Debug)]
 pub struct MysqlCollector {
     thread: CaptureThread,
-    sampling: Sampling,
+    ports: PortSet,
 }
 
 impl MysqlCollector {
@@ -39,7 +41,7 @@ impl MysqlCollector {
         let seed = RandomState::new().hash_one(0);
         let options = options(&config.decode, seed);
         let thread = CaptureThread::start(config.interface.clone(), config.buffer_bytes, options)?;
-        Ok(Self { thread, sampling: sampling(&config.decode) })
+        Ok(Self { thread, ports: config.decode.ports.clone() })
     }
 
     /// What was counted up to now; `None` if the thread has ended.
@@ -52,9 +54,14 @@ impl MysqlCollector {
     pub fn families(&self, snapshot: &Snapshot) -> Vec<MetricFamily> {
         let mut families = Vec::from(metrics::capture::families(&snapshot.capture));
         if snapshot.capture.link.is_some() {
-            families.extend(metrics::mysql::families(&snapshot.stats, &self.sampling));
+            families.extend(metrics::mysql::families(&snapshot.stats));
         }
         families
+    }
+
+    /// The same for people; `None` for a thread that has ended.
+    pub fn status(&self, snapshot: Option<&Snapshot>) -> status::Mysql {
+        status::Mysql::new(snapshot, self.ports.as_slice())
     }
 }
 
@@ -64,7 +71,7 @@ impl MysqlCollector {
 /// The first file that cannot be read to its end.
 pub fn replay_families(config: &Replay) -> Result<Vec<MetricFamily>, ReplayError> {
     let mut pipeline = replayed(config)?;
-    let mut families = metrics::mysql::families(pipeline.stats(), &sampling(&config.decode));
+    let mut families = metrics::mysql::families(pipeline.stats());
     families.push(build::family());
     Ok(families)
 }
@@ -92,14 +99,16 @@ fn replayed(config: &Replay) -> Result<Pipeline, ReplayError> {
 
 fn options(decode: &Decode, seed: u64) -> Options {
     Options {
-        ports: decode.ports.clone(),
-        class: decode.class,
+        plan: plan(decode),
         max_flows: decode.max_flows,
         seed,
         counting: decode.counting.clone(),
+        multiplier: decode.multiplier,
+        census: false,
     }
 }
 
-fn sampling(decode: &Decode) -> Sampling {
-    Sampling { class: decode.class, multiplier: decode.multiplier }
+/// What to capture at the start.
+pub(super) fn plan(decode: &Decode) -> Plan {
+    Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: None }
 }

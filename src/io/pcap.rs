@@ -3,8 +3,8 @@
 use std::{
     env,
     ffi::CString,
-    io,
-    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+    fs, io,
+    os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
 };
 
@@ -12,17 +12,15 @@ use pcap::{Active, Capture, Device, Linktype, Packet, Precision};
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
+use super::{clock, filter::attach};
 use crate::packet::{
     Frame, Timestamp,
-    filter::{self, Selection},
+    filter::{Plan, SNAPLEN, Scope, program::program, text::to_pcap_filter},
     link::LinkType,
 };
 
 /// The pseudo-interface that captures on all others.
 pub const ANY: &str = "any";
-
-/// Whole super-frames: with segmentation offload they have up to 65,549 bytes, and more with BIG TCP.
-const SNAPLEN: i32 = 262_144;
 
 /// How long the kernel fills a block of the ring before it shows it to the reader. Never immediate mode: waking
 /// the reader for each packet costs the database's own thread 2 µs a packet.
@@ -37,7 +35,7 @@ pub struct Settings {
     /// An interface's name, or [`ANY`].
     pub interface: String,
     /// What the kernel lets through.
-    pub selection: Selection,
+    pub plan: Plan,
     /// Bytes of the kernel's ring.
     pub buffer_bytes: u32,
 }
@@ -56,24 +54,6 @@ pub enum OpenError {
         /// This program's own file.
         binary: PathBuf,
     },
-    /// There is no such interface in this network namespace.
-    #[error("no interface {interface}; there are: {}", present.join(", "))]
-    NoSuchInterface {
-        /// As asked for.
-        interface: String,
-        /// What could be asked for.
-        present: Vec<String>,
-    },
-    /// Its frames have a link header this program does not read.
-    #[error(
-        "cannot capture on {interface}: its link type, {link}, is not supported; use another interface, or any"
-    )]
-    LinkType {
-        /// As asked for.
-        interface: String,
-        /// libpcap's name or number for it.
-        link: String,
-    },
     /// libpcap refused.
     #[error("cannot capture on {interface}: {step}: {reason}")]
     Pcap {
@@ -86,47 +66,71 @@ pub enum OpenError {
     },
 }
 
-/// Packets lost since a handle was opened. Both wrap at 2^32.
+/// There is no such interface in this network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("no interface {interface}; there are: {}", present.join(", "))]
+pub struct NoSuchInterface {
+    /// As asked for.
+    pub interface: String,
+    /// What could be asked for.
+    pub present: Vec<String>,
+}
+
+/// Packets lost: a handle's counter wraps at 2^32, an interface's does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Drops {
     /// The ring was full.
     pub kernel: u32,
-    /// The interface could not hand them over.
-    pub interface: u32,
+    /// The interface dropped them; 0 for [`ANY`].
+    pub interface: u64,
 }
 
 impl Drops {
-    /// What was lost between `earlier` and `self`, if that was less than 2^32 packets.
+    /// What was lost between `earlier` and `self`.
     pub fn since(self, earlier: Self) -> Self {
         Self {
             kernel: self.kernel.wrapping_sub(earlier.kernel),
-            interface: self.interface.wrapping_sub(earlier.interface),
+            // It starts again with each interface of the name.
+            interface: self.interface.checked_sub(earlier.interface).unwrap_or(self.interface),
         }
     }
 }
 
 /// An open capture. Its descriptor is readable when the ring has packets.
+///
+/// It always listens on all interfaces, cooked, and the program in the kernel leaves out those that were not asked for:
+/// so an interface may come, go and change while nothing but the program does, which takes no privilege.
 pub struct Live {
     handle: Capture<Active>,
     link: LinkType,
+    interface: String,
+    plan: Plan,
+    scope: Scope,
+    /// Whether libpcap's own filter serves, because the kernel did not take the program.
+    by_text: bool,
+    /// Packets from before the first program was in force may be anything; `None` once they are past.
+    stale_before: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Live {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Live").field("link", &self.link).finish_non_exhaustive()
+        f.debug_struct("Live")
+            .field("interface", &self.interface)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
     }
 }
 
 impl Live {
     /// Opens a capture that never blocks, with timestamps in nanoseconds. Only this needs `CAP_NET_RAW`.
     ///
+    /// The interface need not be there: see [`Self::follow`].
+    ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let interface = settings.interface.as_str();
-        let loopback = find_interface(interface)?;
         check_permission(interface)?;
-
         let failed = |step| {
             move |error: pcap::Error| OpenError::Pcap {
                 interface: interface.to_owned(),
@@ -134,32 +138,30 @@ impl Live {
                 reason: error.to_string(),
             }
         };
-        let mut handle = Capture::from_device(interface)
+        let mut handle = Capture::from_device(ANY)
             .map_err(failed("create"))?
-            .snaplen(SNAPLEN)
+            .snaplen(SNAPLEN as i32)
             .buffer_size(i32::try_from(settings.buffer_bytes).unwrap_or(i32::MAX))
             .timeout(RING_TIMEOUT_MS)
             .precision(Precision::Nano)
             .open()
             .map_err(failed("activate"))?;
-
-        let mut filter = settings.selection.to_pcap_filter();
-        match loopback {
-            Loopback::Among { index } if handle.set_datalink(LINUX_SLL2).is_ok() => {
-                filter = filter::without_outgoing(&filter, index);
-            }
-            Loopback::Itself => ignore_outgoing(&handle),
-            Loopback::Among { .. } | Loopback::Not => {}
-        }
-        handle.filter(&filter, true).map_err(failed("set the filter"))?;
+        // libpcap before 1.10 has version 1 only.
+        let link =
+            if handle.set_datalink(LINUX_SLL2).is_ok() { LinkType::LinuxSll2 } else { LinkType::LinuxSll };
         let handle = handle.setnonblock().map_err(failed("set non-blocking"))?;
-
-        let dlt = handle.get_datalink();
-        let link = LinkType::from_dlt(dlt.0).ok_or_else(|| OpenError::LinkType {
+        let mut live = Self {
+            handle,
+            link,
             interface: interface.to_owned(),
-            link: dlt.get_name().unwrap_or_else(|_| dlt.0.to_string()),
-        })?;
-        Ok(Self { handle, link })
+            plan: settings.plan.clone(),
+            scope: scope(interface),
+            by_text: false,
+            stale_before: None,
+        };
+        live.filter().map_err(failed("set the filter"))?;
+        live.stale_before = Some(clock::wall());
+        Ok(live)
     }
 
     /// Of every frame.
@@ -167,24 +169,88 @@ impl Live {
         self.link
     }
 
+    /// Captures something else from now on. What is in the ring already is still of the old plan.
+    ///
+    /// # Errors
+    /// If neither the kernel takes the program nor libpcap its text; the old plan stays in force.
+    pub fn set_plan(&mut self, plan: &Plan) -> Result<(), pcap::Error> {
+        let old = std::mem::replace(&mut self.plan, plan.clone());
+        self.filter().inspect_err(|_| self.plan = old)
+    }
+
+    /// Looks where the interface is now: it may have gone away, come back, or be another one of that name.
+    ///
+    /// # Errors
+    /// If there is none: nothing is captured. It may come later.
+    pub fn follow(&mut self) -> Result<(), NoSuchInterface> {
+        let now = scope(&self.interface);
+        if now != self.scope {
+            self.scope = now;
+            if let Err(error) = self.filter() {
+                tracing::error!(interface = self.interface, "cannot follow the interface: {error}");
+            }
+        }
+        if now == Scope::Nothing { Err(self.no_such_interface()) } else { Ok(()) }
+    }
+
+    /// Puts plan and scope in force.
+    fn filter(&mut self) -> Result<(), pcap::Error> {
+        if !self.by_text {
+            let program =
+                program(&self.plan, self.scope).map_err(|invalid| io::Error::other(invalid.to_string()));
+            match program.and_then(|program| attach(self.handle.as_fd(), &program)) {
+                Ok(()) => return Ok(()),
+                Err(error) => {
+                    tracing::warn!(
+                        "the kernel does not take the filter, libpcap's serves in its place: {error}"
+                    );
+                    self.by_text = true;
+                }
+            }
+        }
+        self.handle.filter(&to_pcap_filter(&self.plan, self.scope), true)
+    }
+
     /// Hands at most `most` frames that the ring has ready to `sink`, and tells how many left the ring. Fewer
     /// than `most`: it is empty now.
     ///
     /// # Errors
-    /// If the interface went away; the handle is of no more use.
+    /// If the capture is of no more use.
     pub fn dispatch(&mut self, most: usize, mut sink: impl FnMut(&Frame<'_>)) -> Result<usize, pcap::Error> {
-        self.handle.dispatch(Some(most), |packet| sink(&frame(&packet)))
+        let stale_before = &mut self.stale_before;
+        self.handle.dispatch(Some(most), |packet| {
+            let frame = frame(&packet);
+            if let Some(since) = *stale_before {
+                // Stamped long before, it is the clock that was set back.
+                if frame.timestamp < since && since.nanos_since(frame.timestamp) < CLOCK_STEP_NANOS {
+                    return;
+                }
+                *stale_before = None;
+            }
+            sink(&frame);
+        })
     }
 
-    /// What was lost since the handle was opened.
+    /// What was lost.
     ///
     /// # Errors
     /// If the kernel does not tell.
     pub fn drops(&mut self) -> Result<Drops, pcap::Error> {
         let stat = self.handle.stats()?;
-        Ok(Drops { kernel: stat.dropped, interface: stat.if_dropped })
+        let interface = if self.interface == ANY { 0 } else { dropped_by_interface(&self.interface) };
+        Ok(Drops { kernel: stat.dropped, interface })
+    }
+
+    fn no_such_interface(&self) -> NoSuchInterface {
+        // libpcap also lists things that are not interfaces: bluetooth-monitor, nflog, usbmon…
+        let names = Device::list().unwrap_or_default().into_iter().map(|device| device.name);
+        let present = names.filter(|name| name == ANY || interface_index(name).is_some()).collect();
+        NoSuchInterface { interface: self.interface.clone(), present }
     }
 }
+
+/// Packets stamped so long before the capture was opened cannot have waited in its ring.
+const CLOCK_STEP_NANOS: u64 = 10_000_000_000;
 
 impl AsFd for Live {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -204,33 +270,20 @@ pub(super) fn frame<'a>(packet: &Packet<'a>) -> Frame<'a> {
     }
 }
 
-/// Where the loopback interface is in a capture. Its packets come to the ring twice: as sent, as received. libpcap
-/// drops the sender's copy as it reads (`linux_check_direction_ll`), but only after the kernel has copied it.
-enum Loopback {
-    /// It is what is captured.
-    Itself,
-    /// It is one of those captured.
-    Among {
-        index: u32,
-    },
-    Not,
+fn scope(interface: &str) -> Scope {
+    match interface {
+        ANY => Scope::Any,
+        name => interface_index(name).map_or(Scope::Nothing, Scope::Interface),
+    }
 }
 
-/// Checks that `interface` exists, which libpcap's own errors do not tell from others.
-fn find_interface(interface: &str) -> Result<Loopback, OpenError> {
-    let devices = Device::list().unwrap_or_default();
-    let loopback = devices.iter().find(|device| device.flags.is_loopback());
-    if interface == ANY {
-        let index = loopback.and_then(|device| interface_index(&device.name));
-        return Ok(index.map_or(Loopback::Not, |index| Loopback::Among { index }));
-    }
-    if interface_index(interface).is_none() {
-        let names = devices.into_iter().map(|device| device.name);
-        // libpcap also lists things that are not interfaces: bluetooth-monitor, nflog, usbmon…
-        let present = names.filter(|name| name == ANY || interface_index(name).is_some()).collect();
-        return Err(OpenError::NoSuchInterface { interface: interface.to_owned(), present });
-    }
-    Ok(if loopback.is_some_and(|device| device.name == interface) { Loopback::Itself } else { Loopback::Not })
+/// Packets for which the interface had no room, as libpcap counts them for a handle of one interface.
+fn dropped_by_interface(name: &str) -> u64 {
+    let read = |counter| fs::read_to_string(format!("/sys/class/net/{name}/statistics/{counter}"));
+    ["rx_missed_errors", "rx_fifo_errors"]
+        .into_iter()
+        .filter_map(|counter| read(counter).ok()?.trim().parse::<u64>().ok())
+        .sum()
 }
 
 fn interface_index(name: &str) -> Option<u32> {
@@ -252,22 +305,6 @@ fn check_permission(interface: &str) -> Result<(), OpenError> {
     }
 }
 
-/// Keeps the sender's copy of each packet out of the ring. On the loopback interface only: elsewhere what this
-/// host sends is captured once, and is half of each conversation. Kernels before 4.20 refuse, and copy in vain.
-fn ignore_outgoing(handle: &Capture<Active>) {
-    let on: libc::c_int = 1;
-    // SAFETY: the descriptor is open while `handle` lives; the option's value is a c_int that outlives the call.
-    let _ = unsafe {
-        libc::setsockopt(
-            handle.as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_IGNORE_OUTGOING,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
-        )
-    };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,6 +314,8 @@ mod tests {
         let earlier = Drops { kernel: u32::MAX - 1, interface: 7 };
         let now = Drops { kernel: 3, interface: 9 };
         assert_eq!(now.since(earlier), Drops { kernel: 5, interface: 2 });
+        let another = Drops { kernel: 3, interface: 1 };
+        assert_eq!(another.since(now), Drops { kernel: 0, interface: 1 });
     }
 
     #[test]

@@ -5,13 +5,12 @@ use std::{
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
-use bytes::{BufMut, Bytes, BytesMut};
-use hyper::{HeaderMap, Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -22,12 +21,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use crate::{
-    metrics::text,
-    web::{Route, Routes, deadline, landing, response, response::Page},
-};
+mod app;
+mod body;
 
-use super::collect::Collector;
+pub use app::App;
 
 /// Connections served at a time; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 256;
@@ -43,56 +40,6 @@ const BUFFER: usize = 16 * 1024;
 const DRAIN: Duration = Duration::from_millis(1500);
 /// Pause after `accept` failed for want of something (descriptors, memory) that other connections must free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Answers requests.
-#[derive(Debug)]
-pub struct App {
-    routes: Routes,
-    collector: Collector,
-    scrapes: Semaphore,
-    max_scrapes: usize,
-    /// Pages are written here and split off; a page's memory comes back when it has been sent.
-    buffer: Mutex<BytesMut>,
-}
-
-impl App {
-    /// Serves what `collector` has, to at most `max_scrapes` requests at a time.
-    pub fn new(routes: Routes, collector: Collector, max_scrapes: usize) -> Self {
-        let scrapes = Semaphore::new(max_scrapes);
-        Self { routes, collector, scrapes, max_scrapes, buffer: Mutex::default() }
-    }
-
-    /// The answer to one request.
-    pub async fn answer<B>(&self, request: &Request<B>) -> Page {
-        match self.routes.find(request.method(), request.uri().path()) {
-            Route::Metrics => self.metrics(request.headers()).await,
-            Route::Landing => self.landing(request.headers()).await,
-            Route::Healthy => response::healthy(),
-            Route::MethodNotAllowed => response::method_not_allowed(),
-            Route::NotFound => response::not_found(),
-        }
-    }
-
-    async fn metrics(&self, headers: &HeaderMap) -> Page {
-        let Ok(_scrape) = self.scrapes.try_acquire() else { return response::busy(self.max_scrapes) };
-        let families = self.collector.families(deadline::within(headers)).await;
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        buffer.clear();
-        match text::encode(families, &mut (&mut *buffer).writer()) {
-            Ok(()) => response::metrics(Bytes::from(buffer.split())),
-            Err(error) => {
-                tracing::error!(%error, "the metrics could not be written");
-                response::failed()
-            }
-        }
-    }
-
-    async fn landing(&self, headers: &HeaderMap) -> Page {
-        let Ok(_scrape) = self.scrapes.try_acquire() else { return response::busy(self.max_scrapes) };
-        let sources = self.collector.sources(deadline::within(headers)).await;
-        response::landing(landing::html(&self.routes, &sources))
-    }
-}
 
 /// Serves until `stop` is ready, then drains: no new connections, responses under way may finish, and after 1.5
 /// seconds the rest is dropped.
@@ -152,29 +99,4 @@ async fn accept(
     // A response is written in one go, and its end must not wait for an acknowledgement of its beginning.
     socket.set_tcp_nodelay(true)?;
     Ok((stream, peer, place))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::io::process::Process;
-
-    #[tokio::test]
-    async fn scrapes_above_the_limit_are_refused_and_the_health_check_is_not() {
-        let collector = Collector {
-            process: Process::for_self(),
-            sockets: None,
-            #[cfg(feature = "capture")]
-            mysql: None,
-        };
-        let app = App::new(Routes::new("/metrics"), collector, 1);
-        let status = async |path: &str| app.answer(&Request::get(path).body(()).unwrap()).await.status();
-        assert_eq!(status("/metrics").await, 200);
-        let running = app.scrapes.try_acquire().unwrap();
-        assert_eq!(status("/metrics").await, 503);
-        assert_eq!(status("/").await, 503);
-        assert_eq!(status("/-/healthy").await, 200);
-        drop(running);
-        assert_eq!(status("/metrics").await, 200);
-    }
 }

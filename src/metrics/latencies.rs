@@ -47,8 +47,8 @@ pub(super) fn families(stats: &Stats) -> impl Iterator<Item = MetricFamily> {
         if OWN.contains(&statement) {
             add(statement.label(), kind);
         } else {
-            others.duration.add(&kind.duration);
-            others.first_response.add(&kind.first_response);
+            others.duration.merge(&kind.duration);
+            others.first_response.merge(&kind.first_response);
         }
     }
     add(OTHER, &others);

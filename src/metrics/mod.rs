@@ -2,7 +2,8 @@
 //!
 //! [`names`] is the one table of every metric; [`family`] turns a row of it and some samples into a family;
 //! each source has a module of its own that says which samples it has ([`build`] and [`scrape`] are the program's
-//! own); [`text`] writes the page. Nothing here reads a clock, a file or a socket.
+//! own); [`format`] lists what a page can be written as, [`text`] and [`protobuf`] write it. Nothing here reads a clock,
+//! a file or a socket.
 
 #![forbid(unsafe_code)]
 
@@ -11,12 +12,18 @@ pub mod build;
 pub mod capture;
 #[cfg(feature = "capture")]
 mod digests;
+pub mod exemplar;
 pub mod family;
+pub mod format;
 #[cfg(feature = "capture")]
 mod latencies;
 #[cfg(feature = "capture")]
 pub mod mysql;
 pub mod names;
+mod number;
+mod protobuf;
+#[cfg(feature = "capture")]
+mod sampling;
 pub mod scrape;
 pub mod sockets;
 pub mod text;

@@ -11,32 +11,23 @@ use super::{
     family::Family,
     latencies,
     names::{self, Metric},
+    sampling,
 };
 use crate::{
     limits::Limit,
     mysql::event::ServerError,
-    sample::{class::SampleClass, multiplier::Multiplier},
     stats::Stats,
 };
 
-/// Which connections are sampled, and what one of them stands for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sampling {
-    /// The class that is captured.
-    pub class: SampleClass,
-    /// How the multiplier is found.
-    pub multiplier: Multiplier,
-}
-
 /// All families of the decoder, in a fixed order.
-pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
+pub fn families(stats: &Stats) -> Vec<MetricFamily> {
     let mut families = Vec::from(commands(stats));
     families.extend(statements(stats));
     families.extend(latencies::families(stats));
     families.extend(digests::families(stats));
     families.extend(connections(stats));
     families.extend(decoder(stats));
-    families.extend(sample(sampling));
+    families.extend(sampling::families(&stats.sampling));
     families
 }
 
@@ -86,12 +77,12 @@ fn connections(stats: &Stats) -> [MetricFamily; 6] {
     let closed = stats
         .connections_closed()
         .fold(Family::new(&names::MYSQL_CONNECTIONS_CLOSED), |family, (reason, count)| {
-            family.sample(&[reason.label()], SCALE(count))
+            family.sample(&[reason.label()], count as f64)
         });
     [
         logins.build(),
         tls_handshakes(stats),
-        Family::single(&names::MYSQL_CONNECTIONS_OPENED, SCALE(stats.opened)),
+        Family::single(&names::MYSQL_CONNECTIONS_OPENED, stats.opened as f64),
         closed.build(),
         Family::single(&names::MYSQL_REQUEST_BYTES, stats.estimated.request_bytes),
         Family::single(&names::MYSQL_RESPONSE_BYTES, stats.estimated.response_bytes),
@@ -134,14 +125,5 @@ fn decoder(stats: &Stats) -> [MetricFamily; 8] {
         single(&names::CAPTURE_BYTES, stats.bytes),
         undecoded.build(),
         limits.build(),
-    ]
-}
-
-fn sample(sampling: &Sampling, scale: Scale) -> [MetricFamily; 3] {
-    let nominal = 1.0 / f64::from(1_u32 << sampling.class.bits());
-    [
-        Family::new(&names::MYSQL_SAMPLE_RATIO).sample(&["nominal"], nominal).build(),
-        Family::single(&names::MYSQL_SAMPLE_MULTIPLIER, scale.0),
-        Family::single(&names::MYSQL_SAMPLE_BITS, f64::from(sampling.class.bits())),
     ]
 }

@@ -6,12 +6,13 @@
 use super::{
     capabilities::Capabilities,
     command::{self, Command},
+    doubt::Doubt,
     event::{Context, Event, Login, Observer, Reply, ServerError, StatementRef},
     handshake::{Greeting, LoginRequest},
     packet::Message,
     pending::{Pending, Queue},
     prepared::PreparedStatements,
-    response::{Response, Step, parse_error, parse_ok},
+    response::{EOF_LENGTH, Response, Step, parse_error, parse_ok},
     schema::{self, SchemaId},
 };
 use crate::{
@@ -55,9 +56,12 @@ pub(super) struct Dialogue {
     heard: bool,
     /// When either side was last seen while the server was lost; the end of time before that.
     last_unpaired: Timestamp,
+    doubt: Doubt,
     /// The response to the first of `pending`.
     response: Response,
     first_response_at: Timestamp,
+    /// Sequence id of the next packet of a file that the client is sending.
+    file: Option<u8>,
     pub(super) prepared: PreparedStatements,
     pub(super) quit: bool,
     /// The default schema.
@@ -82,8 +86,10 @@ impl Dialogue {
             pipelines: false,
             heard: lost,
             last_unpaired: Timestamp(u64::MAX),
+            doubt: if lost { Doubt::raised() } else { Doubt::default() },
             response: Response::new(Command::Ping),
             first_response_at: Timestamp(0),
+            file: None,
             prepared: PreparedStatements::default(),
             quit: false,
             schema: SchemaId::UNKNOWN,
@@ -109,6 +115,7 @@ impl Dialogue {
             self.client_lost = false;
             self.server_lost = false;
             self.server_restarts = true;
+            self.doubt = Doubt::default();
         }
         begins
     }
@@ -120,6 +127,13 @@ impl Dialogue {
         }
     }
 
+    /// Passes over what the server sends, from a packet's first byte on, as far as it only counts.
+    #[inline]
+    pub(super) fn skim<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let answers = matches!(self.phase, Phase::Command) && !self.pending.is_empty();
+        if answers { self.response.skim(bytes) } else { bytes }
+    }
+
     #[inline]
     pub(super) fn message(
         &mut self,
@@ -128,9 +142,17 @@ impl Dialogue {
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
-        match (self.phase, direction) {
+        match (&self.phase, direction) {
             (Phase::Command, Direction::ToServer) => self.request(message, bounds, observer),
             (Phase::Command, Direction::ToClient) => self.reply(message, bounds, observer),
+            _ => self.before_commands(direction, message, observer),
+        }
+    }
+
+    #[cold]
+    fn before_commands(&mut self, direction: Direction, message: &Message<'_>, observer: &mut impl Observer) {
+        match (self.phase, direction) {
+            (Phase::Command, _) => {}
             (Phase::Greeting, Direction::ToClient) => self.greeting(message, observer),
             (Phase::Login(greeting), Direction::ToServer) => self.login(message, &greeting, observer),
             (Phase::Login(_) | Phase::Authentication, Direction::ToClient) => {
@@ -173,7 +195,9 @@ impl Dialogue {
             Some(0x00) => {
                 observer.event(&Event::Login(Login::Ok));
                 self.schema = self.asked_schema.take().map_or(SchemaId::NONE, |name| observer.schema(&name));
-                if let Some((_, status)) = parse_ok(message.head) {
+                if let Some((_, status)) = parse_ok(message.head)
+                    && self.capabilities.is_some_and(|flags| flags.has(Capabilities::PROTOCOL_41))
+                {
                     self.escapes = escapes(status);
                 }
                 self.phase = Phase::Command;
@@ -196,13 +220,10 @@ impl Dialogue {
     }
 
     fn request(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
-        let first = self.pending.front();
-        if first.is_some() && self.response.takes_file() {
-            if message.length == 0 {
-                self.response.file_sent();
-            }
+        if self.is_of_file(message) {
             return;
         }
+        let first = self.pending.front();
         let goes_on = match first.map(|first| first.command.reply()) {
             Some(command::Reply::Authentication) => message.sequence != 0,
             // Acknowledgments of semi-synchronous replication; a client may leave, but ask for nothing else.
@@ -230,6 +251,7 @@ impl Dialogue {
         }
         if command == Command::Quit {
             self.quit = true;
+            self.settle(observer);
         }
         match command.reply() {
             command::Reply::None => {}
@@ -237,10 +259,29 @@ impl Dialogue {
             _ if self.server_lost => {}
             _ => {
                 let sequence = message.last_sequence.wrapping_add(1);
-                let pending = Pending { command, statement, requested_at: message.at, sequence, schema };
+                let (requested_at, late) = (message.at, message.late);
+                let pending = Pending { command, statement, requested_at, late, sequence, schema };
                 self.expect(pending, bounds, observer);
             }
         }
+    }
+
+    /// Whether a client's message is a part of a file (`LOAD DATA LOCAL`), the empty one at its end included.
+    ///
+    /// The server may refuse the file before it has ended; the client then sends the rest all the same, or not.
+    fn is_of_file(&mut self, message: &Message<'_>) -> bool {
+        let Some(sequence) = self.file else { return false };
+        let awaited = !self.pending.is_empty() && self.response.takes_file();
+        if !awaited && message.sequence != sequence {
+            self.file = None;
+            return false;
+        }
+        let ends = message.length == 0;
+        self.file = (!ends).then_some(message.last_sequence.wrapping_add(1));
+        if awaited && ends {
+            self.response.file_sent();
+        }
+        true
     }
 
     /// The statement a request names, and what it does to the prepared ones.
@@ -319,7 +360,7 @@ impl Dialogue {
         if let Some(schema) = schema {
             self.schema = schema;
         }
-        if let Some(name) = schema::tracked(message.head, self.capabilities) {
+        if let Some(name) = schema::tracked(message.head, status, self.capabilities) {
             self.schema = observer.schema(name);
         }
     }
@@ -329,6 +370,9 @@ impl Dialogue {
             self.response = Response::new(pending.command);
         } else {
             self.pipelines = true;
+            if self.doubt.is_raised() {
+                return self.lose(Direction::ToClient, observer);
+            }
         }
         if !self.pending.push(pending, bounds) {
             self.lose(Direction::ToClient, observer);
@@ -336,17 +380,10 @@ impl Dialogue {
     }
 
     fn reply(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
-        let Some(&first) = self.pending.front() else {
-            // A server that ends the connection says why, unasked.
-            if let Some(error) = parse_error(message.head).filter(|_| message.is_whole()) {
-                observer.event(&Event::Error(error));
-            }
-            return;
-        };
+        let Some(&first) = self.pending.front() else { return self.unasked(message, observer) };
         if !self.response.has_begun() {
             if message.sequence != first.sequence {
-                // The last EOF of a prepare whose end could not be told, or bytes that are no response to this.
-                if message.head.first() != Some(&0xfe) || message.length != 5 {
+                if !is_eof(message) {
                     self.lose(Direction::ToClient, observer);
                 }
                 return;
@@ -354,14 +391,28 @@ impl Dialogue {
             self.first_response_at = message.first_at;
         }
         let step = self.response.message(message, self.capabilities);
+        if step == Step::More && self.response.takes_file() && self.file.is_none() {
+            self.file = Some(message.last_sequence.wrapping_add(1));
+        }
         if let Some(status) = self.response.status.take() {
             self.told(status, message, first.schema, observer);
         }
         match step {
             Step::More => {}
             Step::Lost => self.lose(Direction::ToClient, observer),
-            Step::Done => self.answered(&first, None, message.at, bounds, observer),
-            Step::Failed(error) => self.answered(&first, Some(error), message.at, bounds, observer),
+            Step::Done => self.answered(&first, None, message, bounds, observer),
+            Step::Failed(error) => self.answered(&first, Some(error), message, bounds, observer),
+        }
+    }
+
+    /// A message that answers nothing that is known.
+    fn unasked(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
+        if self.doubt.is_raised() && !is_eof(message) {
+            self.pipelines = true;
+            self.lose(Direction::ToClient, observer);
+        } else if let Some(error) = parse_error(message.head).filter(|_| message.is_whole()) {
+            // A server that ends the connection says why.
+            observer.event(&Event::Error(error));
         }
     }
 
@@ -370,7 +421,7 @@ impl Dialogue {
         &mut self,
         first: &Pending,
         error: Option<ServerError>,
-        at: Timestamp,
+        last: &Message<'_>,
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
@@ -383,15 +434,19 @@ impl Dialogue {
             }
             _ => {}
         }
-        observer.event(&Event::Reply(Reply {
+        let reply = Reply {
             command: first.command,
             statement: first.statement,
             first_response: self.first_response_at.nanos_since(first.requested_at),
-            duration: at.nanos_since(first.requested_at),
+            duration: last.at.nanos_since(first.requested_at),
             rows_returned: self.response.rows,
             rows_affected: self.response.affected,
             error,
-        }));
+        };
+        // How long it took is not known where either end of it was lost.
+        if !first.late && !last.late {
+            self.doubt.reply(reply, observer);
+        }
         self.pending.pop(bounds);
         if let Some(next) = self.pending.front() {
             self.response = Response::new(next.command);
@@ -402,6 +457,7 @@ impl Dialogue {
     pub(super) fn lose(&mut self, direction: Direction, observer: &mut impl Observer) {
         observer.event(&Event::Desync);
         self.forget_pending();
+        self.doubt.raise();
         self.server_lost = true;
         self.heard = direction == Direction::ToClient;
         self.last_unpaired = Timestamp(u64::MAX);
@@ -423,6 +479,7 @@ impl Dialogue {
     fn is_alone(&mut self, at: Timestamp) -> bool {
         if at.nanos_since(self.last_unpaired) > QUIET {
             self.pipelines = false;
+            self.doubt = Doubt::default();
             return true;
         }
         self.last_unpaired = at;
@@ -437,12 +494,25 @@ impl Dialogue {
         self.forget_pending();
     }
 
+    /// No more requests come: replies still in doubt had their chance to be shown wrong.
+    pub(super) fn settle(&mut self, observer: &mut impl Observer) {
+        if self.pending.is_empty() && !self.client_lost && !self.server_lost {
+            self.doubt.settle(observer);
+        }
+    }
+
     /// What the commands that wait do to the session will not be seen.
     fn forget_pending(&mut self) {
         self.pending.clear();
+        self.file = None;
         self.escapes = Escapes::Unknown;
         self.schema = SchemaId::UNKNOWN;
     }
+}
+
+/// Whether it is an EOF, which begins no response: the last one of a prepare whose end could not be told.
+fn is_eof(message: &Message<'_>) -> bool {
+    message.head.first() == Some(&0xfe) && message.length == EOF_LENGTH
 }
 
 /// Nanoseconds of silence after which no response to a lost request is taken to be on its way.

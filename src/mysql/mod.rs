@@ -20,6 +20,7 @@ pub mod capabilities;
 pub mod command;
 pub mod compress;
 mod dialogue;
+mod doubt;
 pub mod event;
 pub mod handshake;
 pub mod packet;

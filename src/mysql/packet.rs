@@ -10,6 +10,7 @@
 use crate::{
     limits::{Bounds, Limit, MESSAGE_OWN},
     packet::Timestamp,
+    stream::Missing,
 };
 
 /// A packet of this length is continued.
@@ -30,6 +31,8 @@ pub struct Message<'a> {
     pub first_at: Timestamp,
     /// When its last byte arrived.
     pub at: Timestamp,
+    /// Whether `at` is not known but for being too late: the last byte was never captured.
+    pub late: bool,
 }
 
 impl Message<'_> {
@@ -43,6 +46,17 @@ impl Message<'_> {
 /// The next bytes cannot be framed any more: where packets begin is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost;
+
+/// Sequence id and payload of the packet at the start of `bytes`, and what follows it; `None` unless it is there to its
+/// end and not continued by another.
+#[inline]
+pub(super) fn whole(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (header, rest) = bytes.split_first_chunk::<4>()?;
+    let header = u32::from_le_bytes(*header);
+    let length = header & CONTINUED;
+    let (payload, rest) = rest.split_at_checked(length as usize).filter(|_| length != CONTINUED)?;
+    Some(((header >> 24) as u8, payload, rest))
+}
 
 /// One direction's framing.
 #[derive(Debug)]
@@ -116,27 +130,27 @@ impl Framer {
         at: Timestamp,
         bounds: &Bounds,
     ) -> Option<Message<'m>> {
+        if bytes.is_empty() && self.reserved == 0 {
+            return None;
+        }
         if self.is_at_boundary()
-            && let Some(([a, b, c, sequence], rest)) = bytes.split_first_chunk::<4>()
+            && let Some((sequence, head, rest)) = whole(bytes)
         {
-            let length = u32::from_le_bytes([*a, *b, *c, 0]);
-            if length != CONTINUED
-                && let Some((head, rest)) = rest.split_at_checked(length as usize)
-            {
-                *bytes = rest;
-                return Some(Message {
-                    sequence: *sequence,
-                    last_sequence: *sequence,
-                    length: u64::from(length),
-                    head,
-                    first_at: at,
-                    at,
-                });
-            }
+            *bytes = rest;
+            return Some(Message {
+                sequence,
+                last_sequence: sequence,
+                length: head.len() as u64,
+                head,
+                first_at: at,
+                at,
+                late: false,
+            });
         }
         self.next_split(bytes, at, bounds)
     }
 
+    #[inline(never)]
     fn next_split<'m, 'b: 'm>(
         &'m mut self,
         bytes: &mut &'b [u8],
@@ -156,7 +170,7 @@ impl Framer {
             self.keep(taken, bounds);
             self.advance(here as u32);
             if self.is_complete() {
-                return Some(self.complete(at));
+                return Some(self.complete(at, false));
             }
         }
         None
@@ -167,13 +181,13 @@ impl Framer {
     /// # Errors
     /// [`Lost`] unless all of them belong to the payload of the packet under way. `Ok(Some)` if they were the last
     /// of a message.
-    pub fn skip(&mut self, length: u32, at: Timestamp) -> Result<Option<Message<'_>>, Lost> {
+    pub fn skip(&mut self, length: u32, at: Timestamp, why: Missing) -> Result<Option<Message<'_>>, Lost> {
         if !self.begun || self.remaining < length || self.remaining == 0 {
             return Err(Lost);
         }
         self.sealed = true;
         self.advance(length);
-        Ok(self.is_complete().then(|| self.complete(at)))
+        Ok(self.is_complete().then(|| self.complete(at, why != Missing::Cut)))
     }
 
     /// Forgets a message under way, and gives back all memory.
@@ -222,7 +236,7 @@ impl Framer {
         self.begun && self.remaining == 0 && !self.continued
     }
 
-    fn complete(&mut self, at: Timestamp) -> Message<'_> {
+    fn complete(&mut self, at: Timestamp, late: bool) -> Message<'_> {
         self.begun = false;
         self.header_length = 0;
         Message {
@@ -232,6 +246,7 @@ impl Framer {
             head: &self.head,
             first_at: self.first_at,
             at,
+            late,
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Pending {
     pub statement: Option<StatementRef>,
     /// When the last byte of the request was seen.
     pub requested_at: Timestamp,
+    /// Whether that is not known.
+    pub late: bool,
     /// Sequence id that the first packet of the response must have.
     pub sequence: u8,
     /// The default schema once the server has said OK, if the command changes it.
@@ -109,6 +111,7 @@ mod tests {
         command: Command::Ping,
         statement: None,
         requested_at: Timestamp(0),
+        late: false,
         sequence: 1,
         schema: None,
     };

@@ -1,6 +1,6 @@
 //! Prepared statements of one connection, by id.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use super::event::StatementRef;
 use crate::limits::{Bounds, Limit, PREPARED_OWN, PREPARED_PER_CONNECTION};
@@ -12,8 +12,8 @@ use crate::limits::{Bounds, Limit, PREPARED_OWN, PREPARED_PER_CONNECTION};
 /// the likeliest to be executed.
 #[derive(Debug, Default)]
 pub struct PreparedStatements {
-    /// In the order of their age, and in memory that shrinks with it.
-    by_id: BTreeMap<u32, StatementRef>,
+    /// In the order of their ids, which is that of their age.
+    by_id: VecDeque<(u32, StatementRef)>,
     /// What was prepared last, for executions that name it by [`super::command::LAST_PREPARED`].
     last: Option<StatementRef>,
 }
@@ -26,14 +26,33 @@ impl PreparedStatements {
 
     /// A prepare has succeeded.
     pub fn insert(&mut self, id: u32, statement: StatementRef, bounds: &Bounds) {
-        if let Some(known) = self.by_id.get_mut(&id) {
-            *known = statement;
-            return;
+        match self.find(id) {
+            Ok(place) => {
+                if let Some((_, known)) = self.by_id.get_mut(place) {
+                    *known = statement;
+                }
+            }
+            Err(mut place) => {
+                if !self.make_room(bounds) && self.by_id.pop_front().is_some() {
+                    place = place.saturating_sub(1);
+                }
+                self.by_id.insert(place, (id, statement));
+            }
         }
-        if !self.make_room(bounds) {
-            self.by_id.pop_first();
+    }
+
+    /// Where an id stands, or would stand.
+    #[inline]
+    fn find(&self, id: u32) -> Result<usize, usize> {
+        // Servers number without gaps: while nothing between was closed an id is as far from the first as its place.
+        let guess = match self.by_id.front() {
+            Some((first, _)) => id.wrapping_sub(*first) as usize,
+            None => return Err(0),
+        };
+        match self.by_id.get(guess) {
+            Some((known, _)) if *known == id => Ok(guess),
+            _ => self.by_id.binary_search_by_key(&id, |(known, _)| *known),
         }
-        self.by_id.insert(id, statement);
     }
 
     /// Whether there is room for one more.
@@ -49,17 +68,23 @@ impl PreparedStatements {
     }
 
     /// The statement an id stands for.
+    #[inline]
     pub fn get(&self, id: u32) -> Option<StatementRef> {
         if id == super::command::LAST_PREPARED {
             return self.last;
         }
-        self.by_id.get(&id).copied()
+        self.by_id.get(self.find(id).ok()?).map(|(_, statement)| *statement)
     }
 
     /// The client has closed one.
     pub fn remove(&mut self, id: u32, bounds: &Bounds) {
-        if self.by_id.remove(&id).is_some() && self.by_id.len() >= PREPARED_OWN {
+        let Ok(place) = self.find(id) else { return };
+        self.by_id.remove(place);
+        if self.by_id.len() >= PREPARED_OWN {
             bounds.release(Limit::PreparedStatements, 1);
+        }
+        if self.by_id.capacity() > PREPARED_OWN.max(4 * self.by_id.len()) {
+            self.by_id.shrink_to(2 * self.by_id.len());
         }
     }
 

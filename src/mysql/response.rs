@@ -10,7 +10,7 @@ use super::{
     capabilities::Capabilities,
     command::{self, Command},
     event::ServerError,
-    packet::Message,
+    packet::{self, Message},
 };
 
 /// `SERVER_MORE_RESULTS_EXISTS`: another result follows in the same response.
@@ -20,7 +20,9 @@ const CURSOR_EXISTS: u16 = 0x0040;
 /// Shortest OK packet: header, two lenenc integers, status and warnings.
 const SHORTEST_OK: u64 = 7;
 /// Length of an EOF packet of protocol 4.1: header, warnings and status.
-const EOF_LENGTH: u64 = 5;
+pub(super) const EOF_LENGTH: u64 = 5;
+/// Length of one before 4.1: its header. No row is shorter.
+const EOF_LENGTH_320: u64 = 1;
 /// A packet of 0xfe that is at least this long is a row whose first value is.
 const LONGEST_END: u64 = 0xff_ffff;
 
@@ -122,6 +124,34 @@ impl Response {
         }
     }
 
+    /// Passes over the packets at the start of `bytes` that only count: definitions and rows that are there to their
+    /// ends, which are most of what a server sends. What is left is for [`Self::message`].
+    #[inline]
+    pub fn skim<'b>(&mut self, mut bytes: &'b [u8]) -> &'b [u8] {
+        if !self.begun {
+            return bytes;
+        }
+        if let Stage::Columns(mut left) = self.stage {
+            while left > 0
+                && let Some((_, [_, ..], rest)) = packet::whole(bytes)
+            {
+                left -= 1;
+                bytes = rest;
+            }
+            self.stage = if left > 0 { Stage::Columns(left) } else { Stage::AfterColumns };
+        }
+        if matches!(self.stage, Stage::AfterColumns | Stage::Rows) {
+            // A whole packet of these first bytes is an end or an error: rows of 16 MiB are continued.
+            while let Some((_, [..0xfe, ..], rest)) = packet::whole(bytes) {
+                self.rows += 1;
+                self.stage = Stage::Rows;
+                bytes = rest;
+            }
+        }
+        bytes
+    }
+
+    #[cold]
     fn error(&mut self, message: &Message<'_>) -> Step {
         match parse_error(message.head) {
             // MariaDB's progress reports come as errors of this number.
@@ -155,6 +185,9 @@ impl Response {
     }
 
     fn result(&mut self, first: u8, message: &Message<'_>, capabilities: Option<Capabilities>) -> Step {
+        if first == 0x00 && capabilities.is_some_and(|flags| !flags.has(Capabilities::PROTOCOL_41)) {
+            return self.ok_320(message);
+        }
         if first == 0x00 && message.length >= SHORTEST_OK {
             return self.ok(message);
         }
@@ -180,22 +213,35 @@ impl Response {
     fn ok(&mut self, message: &Message<'_>) -> Step {
         let Some((affected, status)) = parse_ok(message.head) else { return Step::Lost };
         self.affected = self.affected.saturating_add(affected);
-        self.end(status)
+        self.end(Some(status))
     }
 
-    fn end(&mut self, status: u16) -> Step {
-        self.status = Some(status);
+    /// An OK before 4.1: a text may follow at once, there is no other result.
+    fn ok_320(&mut self, message: &Message<'_>) -> Step {
+        let mut reader = Reader::new(message.head);
+        let affected = reader.u8().and_then(|_| reader.lenenc());
+        self.affected = self.affected.saturating_add(affected.unwrap_or_default());
+        Step::Done
+    }
+
+    /// A result has ended, with these status flags if it told any.
+    fn end(&mut self, status: Option<u16>) -> Step {
+        self.status = status;
         self.stage = Stage::Start;
-        if status & MORE_RESULTS != 0 { Step::More } else { Step::Done }
+        if status.is_some_and(|status| status & MORE_RESULTS != 0) { Step::More } else { Step::Done }
     }
 
     fn after_columns(&mut self, first: u8, message: &Message<'_>) -> Step {
         if first == 0xfe && message.length == EOF_LENGTH {
             let Some(status) = parse_eof(message.head) else { return Step::Lost };
             if status & CURSOR_EXISTS != 0 {
-                return self.end(status);
+                return self.end(Some(status));
             }
             self.status = Some(status);
+            self.stage = Stage::Rows;
+            return Step::More;
+        }
+        if first == 0xfe && message.length == EOF_LENGTH_320 {
             self.stage = Stage::Rows;
             return Step::More;
         }
@@ -210,7 +256,8 @@ impl Response {
             return Step::More;
         }
         match status(message) {
-            Some(status) => self.end(status),
+            Some(status) => self.end(Some(status)),
+            None if message.length == EOF_LENGTH_320 => self.end(None),
             None => Step::Lost,
         }
     }

@@ -22,19 +22,22 @@ const SESSION_STATE_CHANGED: u16 = 0x4000;
 /// `SESSION_TRACK_SCHEMA`, a type of change.
 const TRACK_SCHEMA: u8 = 1;
 
-/// The schema that an OK packet says the session has changed to; empty if to none.
+/// The schema that an OK packet of this status says the session has changed to; empty if to none.
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_ok_packet.html>
-pub fn tracked(ok: &[u8], capabilities: Option<Capabilities>) -> Option<&[u8]> {
-    if !capabilities?.has(Capabilities::SESSION_TRACK) {
+#[inline]
+pub fn tracked(ok: &[u8], status: u16, capabilities: Option<Capabilities>) -> Option<&[u8]> {
+    if status & SESSION_STATE_CHANGED == 0 || !capabilities?.has(Capabilities::SESSION_TRACK) {
         return None;
     }
+    tracked_in(ok)
+}
+
+fn tracked_in(ok: &[u8]) -> Option<&[u8]> {
     let mut reader = Reader::new(ok);
     reader.u8()?;
     reader.lenenc()?; // affected rows
     reader.lenenc()?; // last insert id
-    if reader.u16()? & SESSION_STATE_CHANGED == 0 {
-        return None;
-    }
+    reader.u16()?; // status
     reader.u16()?; // warnings
     reader.lenenc_bytes()?; // message
     let mut changes = Reader::new(reader.lenenc_bytes()?);
@@ -69,7 +72,7 @@ mod tests {
     #[test]
     fn a_change_of_schema_is_read_from_an_ok_that_tells_of_one() {
         let on = Some(Capabilities::SESSION_TRACK);
-        // Header, affected rows, insert id, status 0x4002, warnings, message, changes.
+        // Header, affected rows, insert id, status, warnings, message, changes.
         let tail = |changes: &[u8]| {
             let mut ok = b"\x00\x00\x00\x02\x40\x00\x00\x00".to_vec();
             ok.push(changes.len() as u8);
@@ -77,14 +80,14 @@ mod tests {
             ok
         };
         let schema = tail(b"\x01\x05\x04shop");
-        assert_eq!(tracked(&schema, on), Some(&b"shop"[..]));
-        assert_eq!(tracked(&schema, None), None);
-        assert_eq!(tracked(&schema, Some(Capabilities::default())), None);
+        assert_eq!(tracked(&schema, 0x4002, on), Some(&b"shop"[..]));
+        assert_eq!(tracked(&schema, 0x4002, None), None);
+        assert_eq!(tracked(&schema, 0x4002, Some(Capabilities::default())), None);
         // A system variable before it; none at all; one cut short.
-        assert_eq!(tracked(&tail(b"\x00\x04\x01a\x01b\x01\x02\x01s"), on), Some(&b"s"[..]));
-        assert_eq!(tracked(&tail(b"\x00\x04\x01a\x01b"), on), None);
-        assert_eq!(tracked(&tail(b"\x01\x05\x09shop"), on), None);
-        assert_eq!(tracked(b"\x00\x00\x00\x02\x00\x00\x00", on), None);
+        assert_eq!(tracked(&tail(b"\x00\x04\x01a\x01b\x01\x02\x01s"), 0x4002, on), Some(&b"s"[..]));
+        assert_eq!(tracked(&tail(b"\x00\x04\x01a\x01b"), 0x4002, on), None);
+        assert_eq!(tracked(&tail(b"\x01\x05\x09shop"), 0x4002, on), None);
+        assert_eq!(tracked(b"\x00\x00\x00\x02\x00\x00\x00", 0x0002, on), None);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     limits::{self, Bounds},
     packet::Timestamp,
-    stream::{Direction, flows::Start},
+    stream::{Direction, Missing, flows::Start},
 };
 
 /// What comes next in a compressed direction.
@@ -136,6 +136,7 @@ impl Session {
         direction: Direction,
         at: Timestamp,
         length: u32,
+        why: Missing,
         shared: Shared<'_>,
         observer: &mut impl Observer,
     ) {
@@ -144,7 +145,7 @@ impl Session {
         } else if self.compression.is_some() {
             self.unpack(direction, at, Input::Gap(length), shared, observer);
         } else {
-            self.missing(direction, at, length, shared.bounds, observer);
+            self.missing(direction, at, length, why, shared.bounds, observer);
         }
     }
 
@@ -164,7 +165,7 @@ impl Session {
         let waits = direction == Direction::ToClient && blocks.is_lost() && !self.dialogue.server_restarts;
         let out = |piece: Piece<'_>| match piece {
             Piece::Bytes(bytes) => self.packets(direction, at, bytes, bounds, observer),
-            Piece::Gap(length) => self.missing(direction, at, length, bounds, observer),
+            Piece::Gap(length) => self.missing(direction, at, length, Missing::Lost, bounds, observer),
             Piece::Lost => self.dialogue.lose(direction, observer),
         };
         match input {
@@ -200,6 +201,13 @@ impl Session {
     /// Keeps nothing of a message that will not be completed, and no room for commands that will not be answered.
     #[inline]
     fn tidy(&mut self, bounds: &Bounds) {
+        if self.dialogue.is_opaque() || self.dialogue.client_lost || self.dialogue.server_lost {
+            self.forget_unfinished(bounds);
+        }
+    }
+
+    #[cold]
+    fn forget_unfinished(&mut self, bounds: &Bounds) {
         let opaque = self.dialogue.is_opaque();
         if opaque || self.dialogue.client_lost {
             self.client.release(bounds);
@@ -216,6 +224,7 @@ impl Session {
         direction: Direction,
         at: Timestamp,
         length: u32,
+        why: Missing,
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
@@ -226,7 +235,7 @@ impl Session {
             Direction::ToServer => &mut self.client,
             Direction::ToClient => &mut self.server,
         };
-        match framer.skip(length, at) {
+        match framer.skip(length, at, why) {
             Ok(Some(message)) => self.dialogue.message(direction, &message, bounds, observer),
             Ok(None) => {}
             Err(Lost) => {
@@ -246,6 +255,12 @@ impl Session {
         if let Some(tls) = &mut self.tls {
             tls.closed(observer);
         }
+        self.settle(observer);
+    }
+
+    /// Nothing more of it will be seen.
+    pub fn settle(&mut self, observer: &mut impl Observer) {
+        self.dialogue.settle(observer);
     }
 
     /// The connection is being forgotten: gives back what it reserved.
@@ -267,7 +282,7 @@ impl Session {
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
-        if self.dialogue.phase == Phase::Greeting {
+        if matches!(self.dialogue.phase, Phase::Greeting) {
             return self.before_greeting(bytes);
         }
         if matches!(self.dialogue.phase, Phase::Login(_))
@@ -291,7 +306,7 @@ impl Session {
                 break;
             }
         }
-        if self.dialogue.phase == Phase::Tls {
+        if matches!(self.dialogue.phase, Phase::Tls) {
             self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
         }
     }
@@ -327,10 +342,14 @@ impl Session {
         if std::mem::take(&mut self.dialogue.server_restarts) {
             self.server.reset(bounds);
         }
-        while let Some(message) = self.server.next(&mut bytes, at, bounds) {
-            let login = self.dialogue.phase == Phase::Authentication;
+        loop {
+            if self.server.is_at_boundary() {
+                bytes = self.dialogue.skim(bytes);
+            }
+            let Some(message) = self.server.next(&mut bytes, at, bounds) else { break };
+            let login = matches!(self.dialogue.phase, Phase::Authentication);
             self.dialogue.message(Direction::ToClient, &message, bounds, observer);
-            if login && self.dialogue.phase == Phase::Command {
+            if login && matches!(self.dialogue.phase, Phase::Command) {
                 self.compression = Compression::agreed(self.dialogue.capabilities, Blocks::new);
             }
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
@@ -338,7 +357,9 @@ impl Session {
             }
         }
         // Text of another protocol, read as a packet's header, announces megabytes.
-        if self.dialogue.phase == Phase::Greeting && self.server.announced() > limits::RESPONSE_HEAD as u64 {
+        if matches!(self.dialogue.phase, Phase::Greeting)
+            && self.server.announced() > limits::RESPONSE_HEAD as u64
+        {
             self.dialogue.phase = Phase::Ignored;
         }
     }

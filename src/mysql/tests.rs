@@ -11,7 +11,7 @@ use crate::{
     digest::{Statement, statement_kind},
     limits::Bounds,
     packet::Timestamp,
-    stream::{Direction, flows::Start},
+    stream::{Direction, Missing, flows::Start},
 };
 
 /// A packet: header and payload.
@@ -23,7 +23,15 @@ pub(super) fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
 /// A whole message, as a framer hands it out.
 pub(super) fn message(payload: &[u8]) -> Message<'_> {
     let at = Timestamp(1);
-    Message { sequence: 1, last_sequence: 1, length: payload.len() as u64, head: payload, first_at: at, at }
+    Message {
+        sequence: 1,
+        last_sequence: 1,
+        length: payload.len() as u64,
+        head: payload,
+        first_at: at,
+        at,
+        late: false,
+    }
 }
 
 /// Keeps every event.
@@ -121,7 +129,13 @@ impl Talk {
     pub(super) fn gap(&mut self, direction: Direction, length: u32) -> &mut Self {
         self.now += 1;
         let shared = Shared { bounds: &self.bounds, codecs: &self.codecs };
-        self.session.gap(direction, Timestamp(self.now), length, shared, &mut self.events);
+        self.session.gap(direction, Timestamp(self.now), length, Missing::Lost, shared, &mut self.events);
+        self
+    }
+
+    /// Nothing more comes: what was in doubt is told.
+    pub(super) fn settle(&mut self) -> &mut Self {
+        self.session.settle(&mut self.events);
         self
     }
 

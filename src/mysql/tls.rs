@@ -182,6 +182,8 @@ struct Exchange {
     /// When the last byte of the burst was seen.
     requested_at: Timestamp,
     answer: Option<Answer>,
+    /// Whether the answer's first bytes may be among those that were passed over: it is counted then, not timed.
+    late: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -238,7 +240,7 @@ impl Tls {
     ) {
         if self.records(direction).lost {
             if !begins_records(bytes) {
-                return;
+                return self.pass_over(direction);
             }
             *self.records(direction) = Records::default();
             observer.event(&Event::Resync);
@@ -260,7 +262,7 @@ impl Tls {
     /// The next `length` bytes of a direction are missing.
     pub fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, observer: &mut impl Observer) {
         if self.records(direction).lost {
-            return;
+            return self.pass_over(direction);
         }
         if let Some(record) = self.records(direction).skip(length, at) {
             self.record(direction, record, observer);
@@ -274,6 +276,13 @@ impl Tls {
     pub fn closed(&mut self, observer: &mut impl Observer) {
         self.answered(observer);
         self.tell_handshake(false, observer);
+    }
+
+    /// Bytes of a direction that is lost: the server's may be an answer's first.
+    fn pass_over(&mut self, direction: Direction) {
+        if let (Direction::ToClient, Some(exchange)) = (direction, &mut self.exchange) {
+            exchange.late = true;
+        }
     }
 
     fn records(&mut self, direction: Direction) -> &mut Records {
@@ -328,7 +337,7 @@ impl Tls {
             self.stage = if left > 1 { Stage::Unsure(left - 1) } else { Stage::Requests };
         }
         self.answered(observer);
-        self.exchange = Some(Exchange { requested_at: record.at, answer: None });
+        self.exchange = Some(Exchange { requested_at: record.at, answer: None, late: false });
     }
 
     fn server_record(&mut self, record: Record, observer: &mut impl Observer) {
@@ -359,8 +368,10 @@ impl Tls {
 
     /// Tells of the exchange under way, if the server answered it.
     fn answered(&mut self, observer: &mut impl Observer) {
-        let Some(Exchange { requested_at, answer: Some(answer), .. }) = self.exchange.take() else { return };
-        if self.stage == Stage::Requests {
+        let Some(Exchange { requested_at, answer: Some(answer), late }) = self.exchange.take() else {
+            return;
+        };
+        if self.stage == Stage::Requests && !late {
             observer.event(&Event::Reply(Reply {
                 command: Command::Query,
                 statement: Some(ENCRYPTED),

@@ -39,8 +39,8 @@ pub struct Frame<'a> {
 /// An address and port. IPv4 addresses are held v4-mapped (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// Network byte order.
-    pub address: [u8; 16],
+    /// As a number: what it takes to find a connection is comparing these.
+    pub address: u128,
     /// Host byte order.
     pub port: u16,
 }

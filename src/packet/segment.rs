@@ -17,8 +17,8 @@ const PAD1: u8 = 0;
 
 /// A TCP header and what follows it, and how long both were on the wire.
 struct Transport<'a> {
-    source: [u8; 16],
-    destination: [u8; 16],
+    source: u128,
+    destination: u128,
     bytes: &'a [u8],
     /// TCP header and payload on the wire, by the IP header.
     wire_length: usize,
@@ -81,7 +81,8 @@ fn ipv6(packet: &[u8], to_frame_end: usize) -> Result<Transport<'_>, Undecoded> 
     .unwrap_or(to_frame_end.saturating_sub(header_length));
     let bytes = skip_extension_headers(header.next_header(), behind)?;
     let wire_length = length.checked_sub(behind.len() - bytes.len()).ok_or(Undecoded::Network)?;
-    Ok(Transport { source: header.source(), destination: header.destination(), bytes, wire_length })
+    let [source, destination] = [header.source(), header.destination()].map(u128::from_be_bytes);
+    Ok(Transport { source, destination, bytes, wire_length })
 }
 
 /// Follows the extension headers that leave ports and payload where they can be found, to the TCP header.
@@ -159,8 +160,8 @@ fn tcp<'a>(transport: &Transport<'a>) -> Result<Segment<'a>, Undecoded> {
 }
 
 #[inline]
-fn v4_mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+fn v4_mapped(address: [u8; 4]) -> u128 {
+    0xffff_0000_0000 | u128::from(u32::from_be_bytes(address))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
     limits::{self, Limit},
     mysql::event::{ServerError, Visibility},
     packet::Undecoded,
+    sample::state::Sampling,
 };
 
 /// What ended a connection: the values of the `reason` label.
@@ -54,9 +55,13 @@ pub struct Stats {
     pub observed: Tally,
     /// What that stands for.
     pub estimated: Tally<f64>,
+    /// How what was seen became an estimate.
+    pub sampling: Sampling,
     /// What durations are measured with.
     pub scale: Scale,
     closed: [u64; Closed::ALL.len()],
+    /// See [`Self::finished_unseen`].
+    quits_owed: f64,
     flows: [u64; Visibility::ALL.len()],
     /// The code of each slot of [`Tally`]'s errors; at most [`limits::ERROR_CODES`].
     error_codes: Vec<ServerError>,
@@ -88,16 +93,17 @@ impl Stats {
         let nanos = |durations: &[Duration]| {
             durations.iter().map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)).collect()
         };
-        let scale =
-            Scale { bounds: nanos(&counting.latency_buckets), thresholds: nanos(&counting.slow_thresholds) };
+        let scale = Scale::new(nanos(&counting.latency_buckets), nanos(&counting.slow_thresholds));
         Self {
             scale,
             packets: 0,
             bytes: 0,
             undecoded: [0; _],
+            sampling: Sampling::default(),
             observed: Tally::default(),
             estimated: Tally::default(),
             closed: [0; _],
+            quits_owed: 0.0,
             flows: [0; _],
             error_codes: Vec::new(),
             digests: Vec::new(),
@@ -118,6 +124,17 @@ impl Stats {
     /// Counts a connection's end.
     pub fn closed(&mut self, reason: Closed) {
         self.closed[reason as usize] += 1;
+    }
+
+    /// A connection whose payload was not captured finished. Whether its client said that it leaves is not known: as
+    /// many are taken to have as of the others.
+    pub fn finished_unseen(&mut self) {
+        let [quit, finished] = [Closed::Quit, Closed::Fin].map(|reason| self.closed[reason as usize] as f64);
+        let share = if quit > 0.0 { quit / (quit + finished) } else { 0.0 };
+        self.quits_owed += share;
+        let quits = self.quits_owed >= 0.5;
+        self.quits_owed -= f64::from(u8::from(quits));
+        self.closed(if quits { Closed::Quit } else { Closed::Fin });
     }
 
     /// A connection became visible to this degree.

@@ -6,7 +6,7 @@ use super::{
     schemas::{Full, Schemas},
     tally::{self, Stratum, Weights},
     texts::Texts,
-    top::Top,
+    top::{self, Top},
 };
 use crate::{
     digest::{DigestCache, DigestId},
@@ -65,17 +65,27 @@ impl DigestStats {
     }
 }
 
-/// A digest's counters: what was seen since the last fold, and what all before stands for.
+/// A digest's counters: what was seen in this slice, in those before it that are not folded yet, and what all before
+/// stands for.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counters {
     seen: [DigestStats; Stratum::COUNT],
+    cut: [DigestStats; Stratum::COUNT],
     estimated: DigestStats<f64>,
 }
 
 impl Counters {
+    fn cut(&mut self) {
+        for (cut, seen) in self.cut.iter_mut().zip(std::mem::take(&mut self.seen)) {
+            *cut = cut.plus(&seen);
+        }
+    }
+
     fn fold(&mut self, weights: Weights) {
-        for (seen, weight) in std::mem::take(&mut self.seen).iter().zip(weights) {
-            self.estimated.zip(seen, tally::add_weighted(weight));
+        for (cut, weight) in self.cut.iter_mut().zip(weights) {
+            if let Some(weight) = weight {
+                self.estimated.zip(&std::mem::take(cut), tally::weighted(weight));
+            }
         }
     }
 }
@@ -97,6 +107,13 @@ pub struct Shown {
 struct Key {
     id: DigestId,
     schema: SchemaId,
+}
+
+impl top::Key for Key {
+    #[inline]
+    fn spread(&self) -> u64 {
+        self.id.number() ^ u64::from(self.schema.0)
+    }
 }
 
 impl Key {
@@ -187,7 +204,12 @@ impl Digests {
         now >= self.select_at
     }
 
-    /// Packet time has reached `now`, and what was seen since the last fold is worth `weights`.
+    /// A slice ends.
+    pub fn cut(&mut self) {
+        self.top.values_mut().for_each(Counters::cut);
+    }
+
+    /// Packet time has reached `now`, and what was seen in the slices that ended is worth `weights`.
     pub fn fold(&mut self, now: Timestamp, weights: Weights) {
         self.top.values_mut().for_each(|counters| counters.fold(weights));
         if self.is_due(now) {
@@ -249,7 +271,8 @@ mod tests {
         }
         let fetched = digests.identify(b"select 3", Context { schema: shop, ..CONTEXT });
         digests.answered(Stratum::New, fetched, &reply(Command::StmtFetch, fetched));
-        digests.fold(Timestamp(0), [1.0, 10.0]);
+        digests.cut();
+        digests.fold(Timestamp(0), [Some(1.0), Some(10.0)]);
         let row = |schema: &str, queries: f64, rows_returned: f64| Shown {
             id: DigestId::of(b"select ?"),
             schema: schema.into(),
@@ -272,7 +295,8 @@ mod tests {
         for sql in ["select 1", "select 'unterminated", "delete from t", "select 1"] {
             run(&mut digests, sql, CONTEXT);
         }
-        digests.fold(Timestamp(0), [1.0; 2]);
+        digests.cut();
+        digests.fold(Timestamp(0), [Some(1.0); 2]);
         let [shown] = &digests.shown()[..] else { panic!("one place") };
         assert_eq!((shown.stats.queries, shown.text.clone()), (2.0, None));
         assert_eq!((digests.other().queries, digests.other().nanos), (2.0, 20.0));

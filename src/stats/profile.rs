@@ -5,7 +5,10 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::{digests::DigestStats, quantiles::Quantiles};
+use super::{
+    digests::DigestStats,
+    exponential::{Exponential, Place},
+};
 use crate::{
     digest::{DigestId, Statement},
     limits::PROFILE_DIGESTS,
@@ -20,7 +23,7 @@ pub struct Row {
     /// Counters.
     pub stats: DigestStats,
     /// Last byte of the request to the last byte of the response.
-    pub durations: Quantiles,
+    pub durations: Exponential,
 }
 
 /// A digest, or a kind for the statements that have none.
@@ -66,7 +69,7 @@ impl Profile {
         let Some(row) = self.rows.get_mut(&known) else { return };
         row.stats.answered(reply);
         if reply.command.runs_statement() {
-            row.durations.observe(reply.duration);
+            row.durations.observe(Place::of(reply.duration));
         }
     }
 

@@ -23,9 +23,15 @@ pub struct Recorder {
     pub stats: Stats,
     /// Of the connection whose events come next.
     pub stratum: Stratum,
-    /// Since the last fold.
+    /// Whether single connections are measured.
+    pub measuring: bool,
+    /// Of that connection since the last [`Self::take_measured`]: queries, errors, seconds.
+    measured: [f64; 3],
+    /// In this slice.
     seen: [Tally; Stratum::COUNT],
-    /// Before it.
+    /// In those before it that are not folded yet.
+    cut: [Tally; Stratum::COUNT],
+    /// Before them.
     folded: Tally,
     digests: Digests,
     /// Only for a report.
@@ -38,7 +44,10 @@ impl Recorder {
         Self {
             stats: Stats::new(counting),
             stratum: Stratum::default(),
+            measuring: false,
+            measured: [0.0; 3],
             seen: <[Tally; Stratum::COUNT]>::default(),
+            cut: <[Tally; Stratum::COUNT]>::default(),
             folded: Tally::default(),
             digests: Digests::new(counting.max_digests, counting.digest_text),
             profile: counting.profile.then(Profile::default),
@@ -51,15 +60,43 @@ impl Recorder {
         self.digests.is_due(now)
     }
 
-    /// Packet time has reached `now`, and what was seen since the last fold is worth `weights`: adds it to the
-    /// estimates.
+    /// A slice ends: what comes now is the next one's.
+    pub fn cut(&mut self) {
+        for (cut, seen) in self.cut.iter_mut().zip(&mut self.seen) {
+            cut.add(seen);
+            seen.clear();
+        }
+        self.digests.cut();
+    }
+
+    /// Packet time has reached `now`, and what was seen in the slices that ended is worth `weights`: adds it to the
+    /// estimates. What has no weight yet waits.
     pub fn fold(&mut self, now: Timestamp, weights: Weights) {
-        for (seen, weight) in self.seen.iter_mut().zip(weights) {
-            self.stats.estimated.add_weighted(seen, weight);
-            self.folded.add(seen);
-            *seen = Tally::default();
+        for (cut, weight) in self.cut.iter_mut().zip(weights) {
+            let Some(weight) = weight else { continue };
+            self.stats.estimated.fold(cut, weight);
+            self.folded.add(cut);
+            cut.clear();
         }
         self.digests.fold(now, weights);
+    }
+
+    /// What was measured since the last time.
+    #[inline]
+    pub fn take_measured(&mut self) -> [f64; 3] {
+        std::mem::take(&mut self.measured)
+    }
+
+    fn measure(&mut self, event: &Event) {
+        let [queries, errors, seconds] = &mut self.measured;
+        match event {
+            Event::Statement(_) => *queries += 1.0,
+            Event::Reply(reply) if reply.command.runs_statement() && reply.statement.is_some() => {
+                *seconds += reply.duration as f64 / 1e9;
+            }
+            _ => {}
+        }
+        *errors += f64::from(u8::from(event.error().is_some()));
     }
 
     /// What a report is made of, if [`Counting::profile`] asked for it.
@@ -67,6 +104,7 @@ impl Recorder {
         self.profile.as_ref()
     }
 
+    #[cold]
     fn add_to_profile(&mut self, event: &Event) {
         let Some(profile) = &mut self.profile else { return };
         match event {
@@ -91,7 +129,7 @@ impl Recorder {
     /// Brings [`Self::stats`] up to date, but for what is not folded yet of the estimates.
     pub fn publish(&mut self) -> &mut Stats {
         self.stats.observed.clone_from(&self.folded);
-        self.seen.iter().for_each(|seen| self.stats.observed.add(seen));
+        self.cut.iter().chain(&self.seen).for_each(|seen| self.stats.observed.add(seen));
         self.stats.digests = self.digests.shown();
         self.stats.other_digests = self.digests.other();
         &mut self.stats
@@ -111,11 +149,17 @@ impl Observer for Recorder {
         })
     }
 
-    #[inline]
+    // Where an event is told its kind is known: what there is to do for another is left out.
+    #[inline(always)]
     fn event(&mut self, event: &Event) {
         let error = event.error().map(|error| self.stats.error_slot(error));
         self.seen[self.stratum as usize].event(event, error, &self.stats.scale);
-        self.add_to_profile(event);
+        if self.measuring {
+            self.measure(event);
+        }
+        if self.profile.is_some() {
+            self.add_to_profile(event);
+        }
         match event {
             Event::Statement(statement) => self.digests.sent(self.stratum, *statement),
             Event::Reply(reply) => {

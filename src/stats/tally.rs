@@ -30,11 +30,11 @@ impl Stratum {
     pub const COUNT: usize = 2;
 }
 
-/// What an event of each stratum stands for, by [`Stratum`].
-pub type Weights = [f64; Stratum::COUNT];
+/// What an event of each stratum stands for, by [`Stratum`]; `None` where it is not known yet.
+pub type Weights = [Option<f64>; Stratum::COUNT];
 
 /// What is counted for each kind of statement.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct StatementStats<N = u64> {
     /// Statements sent.
     pub count: N,
@@ -50,15 +50,34 @@ pub struct StatementStats<N = u64> {
     pub rows_affected: N,
 }
 
-impl<N: Copy> StatementStats<N> {
-    /// Applies `step` to each number and its like in `other`.
-    pub(super) fn zip<M: Copy>(&mut self, other: &StatementStats<M>, step: impl Fn(&mut N, M) + Copy) {
-        step(&mut self.count, other.count);
-        self.duration.zip(&other.duration, step);
-        self.first_response.zip(&other.first_response, step);
-        self.slow.zip(&other.slow, step);
-        step(&mut self.rows_returned, other.rows_returned);
-        step(&mut self.rows_affected, other.rows_affected);
+impl StatementStats {
+    fn add(&mut self, other: &Self) {
+        add(&mut self.count, other.count);
+        self.duration.add(&other.duration);
+        self.first_response.add(&other.first_response);
+        zip(&mut self.slow.0, &other.slow.0, add);
+        add(&mut self.rows_returned, other.rows_returned);
+        add(&mut self.rows_affected, other.rows_affected);
+    }
+
+    fn clear(&mut self) {
+        self.duration.clear();
+        self.first_response.clear();
+        let (duration, first_response) =
+            (std::mem::take(&mut self.duration), std::mem::take(&mut self.first_response));
+        *self = Self { duration, first_response, ..Self::default() };
+    }
+}
+
+impl StatementStats<f64> {
+    fn fold(&mut self, seen: &StatementStats, weight: f64) {
+        let add = weighted(weight);
+        add(&mut self.count, seen.count);
+        self.duration.fold(&seen.duration, weight);
+        self.first_response.fold(&seen.first_response, weight);
+        zip(&mut self.slow.0, &seen.slow.0, add);
+        add(&mut self.rows_returned, seen.rows_returned);
+        add(&mut self.rows_affected, seen.rows_affected);
     }
 }
 
@@ -81,7 +100,7 @@ impl<N: Copy + Default> Default for Tally<N> {
     fn default() -> Self {
         Self {
             commands: [N::default(); _],
-            statements: [StatementStats::default(); _],
+            statements: std::array::from_fn(|_| StatementStats::default()),
             logins: [N::default(); _],
             tls_handshakes: [[N::default(); 2]; _],
             errors: [N::default(); _],
@@ -116,16 +135,6 @@ impl<N: Copy> Tally<N> {
     pub fn other_errors(&self) -> N {
         self.errors[ERROR_CODES]
     }
-
-    fn zip<M: Copy>(&mut self, other: &Tally<M>, step: impl Fn(&mut N, M) + Copy) {
-        zip(&mut self.commands, &other.commands, step);
-        self.statements.iter_mut().zip(&other.statements).for_each(|(one, other)| one.zip(other, step));
-        zip(&mut self.logins, &other.logins, step);
-        zip(self.tls_handshakes.as_flattened_mut(), other.tls_handshakes.as_flattened(), step);
-        zip(&mut self.errors, &other.errors, step);
-        step(&mut self.request_bytes, other.request_bytes);
-        step(&mut self.response_bytes, other.response_bytes);
-    }
 }
 
 /// Applies `step` to each number of `own` and its like in `other`.
@@ -139,21 +148,44 @@ pub(super) fn add(own: &mut u64, more: u64) {
 }
 
 /// Adds what was seen, each event for `weight`.
-pub(super) fn add_weighted(weight: f64) -> impl Fn(&mut f64, u64) + Copy {
+pub(super) fn weighted(weight: f64) -> impl Fn(&mut f64, u64) + Copy {
     move |own, seen| *own += seen as f64 * weight
 }
 
 impl Tally<f64> {
     /// Adds what was seen, each event for `weight`.
-    pub fn add_weighted(&mut self, seen: &Tally<u64>, weight: f64) {
-        self.zip(seen, add_weighted(weight));
+    pub fn fold(&mut self, seen: &Tally, weight: f64) {
+        let add = weighted(weight);
+        zip(&mut self.commands, &seen.commands, add);
+        self.statements.iter_mut().zip(&seen.statements).for_each(|(own, seen)| own.fold(seen, weight));
+        zip(&mut self.logins, &seen.logins, add);
+        zip(self.tls_handshakes.as_flattened_mut(), seen.tls_handshakes.as_flattened(), add);
+        zip(&mut self.errors, &seen.errors, add);
+        add(&mut self.request_bytes, seen.request_bytes);
+        add(&mut self.response_bytes, seen.response_bytes);
     }
 }
 
-impl Tally<u64> {
+impl Tally {
     /// Adds what another one has seen.
     pub fn add(&mut self, other: &Self) {
-        self.zip(other, add);
+        zip(&mut self.commands, &other.commands, add);
+        self.statements.iter_mut().zip(&other.statements).for_each(|(own, other)| own.add(other));
+        zip(&mut self.logins, &other.logins, add);
+        zip(self.tls_handshakes.as_flattened_mut(), other.tls_handshakes.as_flattened(), add);
+        zip(&mut self.errors, &other.errors, add);
+        add(&mut self.request_bytes, other.request_bytes);
+        add(&mut self.response_bytes, other.response_bytes);
+    }
+
+    /// Forgets what was seen, but keeps the memory.
+    pub fn clear(&mut self) {
+        let mut statements = std::mem::replace(
+            &mut self.statements,
+            std::array::from_fn(|_| StatementStats::default()),
+        );
+        statements.iter_mut().for_each(StatementStats::clear);
+        *self = Self { statements, ..Self::default() };
     }
 
     /// Counts an event; `error` is the slot of its error, if it has one.
@@ -180,8 +212,14 @@ impl Tally<u64> {
         stats.rows_returned += reply.rows_returned;
         stats.rows_affected = stats.rows_affected.saturating_add(reply.rows_affected);
         if reply.command.runs_statement() {
-            stats.duration.observe(reply.duration, scale);
-            stats.first_response.observe(reply.first_response, scale);
+            let duration = scale.place(reply.duration);
+            // Most responses come in one piece.
+            let first_response = match reply.first_response {
+                same if same == reply.duration => duration,
+                other => scale.place(other),
+            };
+            stats.duration.observe(duration);
+            stats.first_response.observe(first_response);
             stats.slow.observe(reply.duration, scale);
         }
     }
@@ -193,7 +231,7 @@ mod tests {
     use crate::mysql::event::StatementRef;
 
     fn seen() -> Tally {
-        let scale = Scale { bounds: vec![100, 1000], thresholds: vec![500] };
+        let scale = Scale::new(vec![100, 1000], vec![500]);
         let mut tally = Tally::default();
         for duration in [50, 700, 5000] {
             let statement = StatementRef::unseen(Statement::Select);
@@ -215,10 +253,10 @@ mod tests {
     #[test]
     fn a_fold_multiplies_every_number_by_one_weight() {
         let mut estimate = Tally::<f64>::default();
-        estimate.add_weighted(&seen(), 2.5);
-        estimate.add_weighted(&seen(), 1.0);
+        estimate.fold(&seen(), 2.5);
+        estimate.fold(&seen(), 1.0);
         let (_, select) = estimate.statements().find(|(kind, _)| *kind == Statement::Select).unwrap();
-        let scale = Scale { bounds: vec![100, 1000], thresholds: vec![500] };
+        let scale = Scale::new(vec![100, 1000], vec![500]);
         assert_eq!((select.count, select.rows_returned, select.duration.count()), (10.5, 21.0, 10.5));
         assert_eq!(select.duration.cumulative(&scale).collect::<Vec<_>>(), [(100, 3.5), (1000, 7.0)]);
         assert_eq!(select.duration.sum_nanos(), 3.5 * 5750.0);
@@ -227,12 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn with_a_weight_of_one_the_estimate_is_what_was_seen() {
-        let (mut estimate, mut twice) = (Tally::<f64>::default(), seen());
+    fn a_tally_adds_up_and_forgets() {
+        let (mut twice, mut estimate) = (seen(), Tally::<f64>::default());
         twice.add(&seen());
-        (0..2).for_each(|_| estimate.add_weighted(&seen(), 1.0));
-        let mut exact = Tally::<f64>::default();
-        exact.zip(&twice, |own, seen| *own = seen as f64);
-        assert_eq!(estimate, exact);
+        estimate.fold(&twice, 1.0);
+        let of = |kind: Option<(Statement, &StatementStats<f64>)>| kind.unwrap().1.duration.count();
+        assert_eq!(of(estimate.statements().find(|(kind, _)| *kind == Statement::Select)), 6.0);
+        twice.clear();
+        assert_eq!(twice.commands().map(|(_, count)| count).sum::<u64>(), 0);
+        assert_eq!(twice.statements().map(|(_, kind)| kind.duration.count() + kind.count).sum::<u64>(), 0);
     }
 }

@@ -37,6 +37,15 @@ const CANDIDATES_PER_PLACE: usize = 16;
 /// The part of a weight that is gone after each selection: half of it after five.
 const DECAY: u64 = 8;
 
+/// Places remembered of keys met lately.
+const GUESSES: usize = 512;
+
+/// What a [`Top`] counts by.
+pub trait Key: Copy + Eq + Hash {
+    /// Bits of it in which few keys agree.
+    fn spread(&self) -> u64;
+}
+
 /// See the module. `V` is a key's value, `L` what is known of a key (its text, say).
 #[derive(Debug, Clone)]
 pub struct Top<K, V, L> {
@@ -44,6 +53,8 @@ pub struct Top<K, V, L> {
     shown: Vec<Shown<K, V, L>>,
     /// Where in `shown` a key is, if it is and does not leave.
     places: HashMap<K, usize, RandomState>,
+    /// Where in `shown` a key may be, by its [`Key::spread`]: most events are of keys that have just had another.
+    guesses: Box<[u32; GUESSES]>,
     candidates: SpaceSaving<K, Candidate<V, L>>,
     other: V,
     window: Window,
@@ -74,13 +85,14 @@ struct Window {
     nanos: u64,
 }
 
-impl<K: Copy + Eq + Hash, V: Default, L> Top<K, V, L> {
+impl<K: Key, V: Default, L> Top<K, V, L> {
     /// Shows `max` keys at most, and those that are leaving: a tenth more.
     pub fn new(max: usize) -> Self {
         Self {
             max,
             shown: Vec::with_capacity(max + Self::changes(max)),
             places: HashMap::with_capacity_and_hasher(max, RandomState::default()),
+            guesses: Box::new([0; GUESSES]),
             candidates: SpaceSaving::new(max.saturating_mul(CANDIDATES_PER_PLACE)),
             other: V::default(),
             window: Window::default(),
@@ -95,8 +107,8 @@ impl<K: Copy + Eq + Hash, V: Default, L> Top<K, V, L> {
         self.window.events += 1;
         self.window.nanos = self.window.nanos.saturating_add(nanos);
         let weight = nanos.saturating_add(self.mean);
-        let place = match self.places.get(&key) {
-            Some(&place) => place,
+        let place = match self.place(&key) {
+            Some(place) => place,
             None if self.shown.len() < self.max => self.take_free_place(key, label()),
             None => {
                 self.candidates.add(key, weight, || Candidate { label: label(), value: V::default() });
@@ -111,7 +123,7 @@ impl<K: Copy + Eq + Hash, V: Default, L> Top<K, V, L> {
     /// The value that belongs to `key` now: to add what is no event.
     #[inline]
     pub fn value_mut(&mut self, key: &K) -> &mut V {
-        match self.places.get(key).and_then(|&place| self.shown.get_mut(place)) {
+        match self.place(key).and_then(|place| self.shown.get_mut(place)) {
             Some(shown) => &mut shown.value,
             None => &mut self.other,
         }
@@ -151,6 +163,20 @@ impl<K: Copy + Eq + Hash, V: Default, L> Top<K, V, L> {
             self.show(key);
         }
         self.decay();
+    }
+
+    /// Where in `shown` a key is, if it is and does not leave.
+    #[inline]
+    fn place(&mut self, key: &K) -> Option<usize> {
+        let guess = &mut self.guesses[key.spread() as usize % GUESSES];
+        match self.shown.get(*guess as usize) {
+            Some(shown) if shown.key == *key && !shown.leaves => Some(*guess as usize),
+            _ => {
+                let place = *self.places.get(key)?;
+                *guess = place as u32;
+                Some(place)
+            }
+        }
     }
 
     /// Places that change hands in one selection at most.

@@ -4,11 +4,11 @@
 //! that a SYN flood cannot push out connections that carry traffic. An ended connection lingers for
 //! [`LINGER`], so that duplicates and stragglers of its last segments are not taken for a new connection.
 
-use std::collections::VecDeque;
+use std::{cell::Cell, collections::VecDeque};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use super::{Direction, Receiver, assembler::Assembler};
 use crate::{
@@ -29,13 +29,31 @@ const SWEEP: usize = 256;
 /// room together: to look for each would cost more than to decode it.
 const STALE_SWEEP: usize = 4096;
 
+/// Slots remembered of connections met lately.
+const GUESSES: usize = 1024;
+
 /// The two ends of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FlowKey {
     /// The side that connected.
     pub client: Endpoint,
     /// The side whose port is a server port.
     pub server: Endpoint,
+}
+
+/// In as few words as tell two keys apart, for each takes its time: IPv4 addresses make one together.
+impl Hash for FlowKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self { client, server } = self;
+        state.write_u32(u32::from(client.port) << 16 | u32::from(server.port));
+        if [client, server].iter().all(|end| end.address >> 32 == 0xffff) {
+            state.write_u64((client.address as u64) << 32 | server.address as u64 & 0xffff_ffff);
+        } else {
+            state.write_u128(client.address);
+            state.write_u128(server.address);
+        }
+    }
 }
 
 /// What ended a connection.
@@ -68,6 +86,8 @@ pub trait Handler<S> {
     fn receiver<'a>(&'a mut self, session: &'a mut S, bounds: &'a Bounds) -> impl Receiver + 'a;
     /// It ended. Bytes that were held back may still follow.
     fn closed(&mut self, session: &mut S, ending: Ending);
+    /// The input has ended, and the connection has not: nothing more of it will follow.
+    fn left_open(&mut self, session: &mut S);
     /// It is being forgotten: gives back what it reserved.
     fn forget(&mut self, session: S, bounds: &Bounds);
 }
@@ -91,6 +111,8 @@ struct Flow<S> {
     opened: bool,
     /// Whether the flow stands in `FlowTable::stalled`.
     listed: bool,
+    /// Of the last segment; see [`FlowTable::reselect`].
+    selection: u32,
 }
 
 /// A flow and when it was put into its slot, to tell it from a later one in the same slot.
@@ -113,6 +135,8 @@ pub struct FlowTable<S> {
     max_flows: usize,
     hasher: FixedState,
     index: HashTable<u32>,
+    /// In which slot a connection may be, by its client's port: most segments are of connections that had another lately.
+    guesses: Box<[Cell<u32>; GUESSES]>,
     slots: Vec<Slot<S>>,
     free: Vec<u32>,
     half_open: VecDeque<Ticket>,
@@ -120,6 +144,8 @@ pub struct FlowTable<S> {
     /// Those that hold something back, and some that did; the one that has done so longest first.
     stalled: VecDeque<Ticket>,
     serial: u64,
+    /// How often the connections to be captured were chosen anew.
+    selection: u32,
     sweep: usize,
     /// Slots that may still be looked at for stale connections before the next tick.
     sweeps_left: usize,
@@ -132,12 +158,14 @@ impl<S> FlowTable<S> {
             max_flows: max_flows.max(4),
             hasher: FixedState::with_seed(seed),
             index: HashTable::new(),
+            guesses: Box::new([const { Cell::new(0) }; GUESSES]),
             slots: Vec::new(),
             free: Vec::new(),
             half_open: VecDeque::new(),
             ended: VecDeque::new(),
             stalled: VecDeque::new(),
             serial: 0,
+            selection: 0,
             sweep: 0,
             sweeps_left: STALE_SWEEP,
         }
@@ -159,6 +187,7 @@ impl<S> FlowTable<S> {
     }
 
     /// Takes a segment of the connection `key`.
+    #[inline]
     pub fn segment(
         &mut self,
         key: &FlowKey,
@@ -184,6 +213,33 @@ impl<S> FlowTable<S> {
         }
     }
 
+    /// From now on other connections may be captured: those that already were may have missed segments until they come
+    /// into a selection again.
+    pub fn reselect(&mut self) {
+        self.selection = self.selection.wrapping_add(1);
+    }
+
+    /// Takes a segment of a connection that is not captured now, if the connection is known from when it was; else
+    /// `false`.
+    pub fn unselected_segment(
+        &mut self,
+        key: &FlowKey,
+        direction: Direction,
+        at: Timestamp,
+        segment: &Segment<'_>,
+        bounds: &Bounds,
+        handler: &mut impl Handler<S>,
+    ) -> bool {
+        let Some(slot) = self.find(key).filter(|slot| !self.is_successor(*slot, direction, segment)) else {
+            return false;
+        };
+        if let Some(Slot { flow: Some(flow), .. }) = self.slots.get_mut(slot as usize) {
+            flow.selection = self.selection.wrapping_sub(1);
+        }
+        self.advance(slot, direction, at, segment, bounds, handler);
+        true
+    }
+
     /// Packet time has reached `now`.
     pub fn tick(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) {
         self.sweeps_left = STALE_SWEEP;
@@ -207,10 +263,14 @@ impl<S> FlowTable<S> {
     pub fn finish(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
         for flow in self.slots.iter_mut().filter_map(|slot| slot.flow.as_mut()) {
             flow.assembler.flush(bounds, &mut handler.receiver(&mut flow.session, bounds));
+            if flow.phase != Phase::Ended {
+                handler.left_open(&mut flow.session);
+            }
         }
     }
 
     /// Gives an existing connection its segment, and follows its life.
+    #[inline]
     fn advance(
         &mut self,
         slot: u32,
@@ -223,6 +283,16 @@ impl<S> FlowTable<S> {
         let Some(Slot { serial, flow: Some(flow) }) = self.slots.get_mut(slot as usize) else { return };
         let ticket = Ticket { slot, serial: *serial, at };
         flow.last_seen = at;
+        if flow.selection != self.selection {
+            flow.selection = self.selection;
+            flow.assembler.resume(
+                direction,
+                at,
+                segment,
+                bounds,
+                &mut handler.receiver(&mut flow.session, bounds),
+            );
+        }
         if segment.flags.any(TcpFlags::SYN) {
             if direction == Direction::ToServer {
                 flow.initial = Some(segment.sequence);
@@ -293,6 +363,7 @@ impl<S> FlowTable<S> {
     }
 
     /// Makes a connection for its first segment, if that segment is a reason to and there is room.
+    #[cold]
     fn create(
         &mut self,
         key: &FlowKey,
@@ -321,6 +392,7 @@ impl<S> FlowTable<S> {
             phase: if payload { Phase::Open } else { Phase::HalfOpen },
             opened: false,
             listed: false,
+            selection: self.selection,
         };
         let ticket = self.insert(flow, at);
         if !payload {
@@ -442,8 +514,17 @@ impl<S> FlowTable<S> {
 
     #[inline]
     fn find(&self, key: &FlowKey) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |&slot| self.flow(slot).is_some_and(|flow| flow.key == *key)).copied()
+        // Ports that Linux hands out to clients are even.
+        let guess = self.guesses.get(usize::from(key.client.port / 2) % GUESSES)?;
+        let is_its = |slot: u32| self.flow(slot).is_some_and(|flow| flow.key == *key);
+        if is_its(guess.get()) {
+            return Some(guess.get());
+        }
+        let slot = self.index.find(self.hasher.hash_one(key), |&slot| is_its(slot)).copied();
+        if let Some(slot) = slot {
+            guess.set(slot);
+        }
+        slot
     }
 
     #[inline]

@@ -5,10 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accept;
 pub mod deadline;
-pub mod landing;
+pub mod docs;
+pub mod page;
 pub mod response;
+pub mod select;
 
+use docs::Doc;
 use hyper::Method;
 
 /// What a request is for.
@@ -18,8 +22,14 @@ pub enum Route {
     Metrics,
     /// The page for people.
     Landing,
+    /// What the page for people shows, as JSON.
+    Status,
+    /// Documentation.
+    Doc(&'static Doc),
     /// Whether the process serves at all.
     Healthy,
+    /// Whether every collector has answered.
+    Ready,
     /// A page that exists, by a method it does not have.
     MethodNotAllowed,
     /// No such page.
@@ -35,8 +45,12 @@ pub struct Routes {
 impl Routes {
     /// Path of the page for people.
     pub const LANDING: &str = "/";
+    /// Path of what the page for people shows, as JSON.
+    pub const STATUS: &str = "/api/v1/status";
     /// Path of the health check.
     pub const HEALTHY: &str = "/-/healthy";
+    /// Path of the readiness check.
+    pub const READY: &str = "/-/ready";
 
     /// `telemetry_path` is where the metrics are; with `/` they take the place of the page for people.
     pub fn new(telemetry_path: &str) -> Self {
@@ -49,8 +63,13 @@ impl Routes {
         let page = match path {
             _ if path == self.telemetry_path => Route::Metrics,
             Self::LANDING => Route::Landing,
+            Self::STATUS => Route::Status,
             Self::HEALTHY => Route::Healthy,
-            _ => return Route::NotFound,
+            Self::READY => Route::Ready,
+            _ => match Doc::at(path) {
+                Some(doc) => Route::Doc(doc),
+                None => return Route::NotFound,
+            },
         };
         if matches!(*method, Method::GET | Method::HEAD) { page } else { Route::MethodNotAllowed }
     }
@@ -73,8 +92,13 @@ mod tests {
             (Method::HEAD, "/metrics", Route::Metrics),
             (Method::GET, "/", Route::Landing),
             (Method::HEAD, "/", Route::Landing),
+            (Method::GET, "/api/v1/status", Route::Status),
+            (Method::POST, "/api/v1/status", Route::MethodNotAllowed),
+            (Method::GET, "/docs/api.md", Route::Doc(Doc::at("/docs/api.md").unwrap())),
+            (Method::POST, "/docs/api.md", Route::MethodNotAllowed),
             (Method::GET, "/-/healthy", Route::Healthy),
             (Method::HEAD, "/-/healthy", Route::Healthy),
+            (Method::GET, "/-/ready", Route::Ready),
             (Method::POST, "/metrics", Route::MethodNotAllowed),
             (Method::OPTIONS, "/", Route::MethodNotAllowed),
             (Method::DELETE, "/-/healthy", Route::MethodNotAllowed),

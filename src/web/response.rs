@@ -4,33 +4,84 @@ use http_body_util::Full;
 use hyper::{
     Response, StatusCode,
     body::Bytes,
-    header::{ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS},
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+        HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    },
 };
 
-use crate::metrics::text;
+use super::{
+    accept::{Coding, Negotiated},
+    page::SECURITY_POLICY,
+    select::SelectError,
+};
+use crate::metrics::format::Format;
 
 /// A response whose body is known as a whole.
 pub type Page = Response<Full<Bytes>>;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// A page that needs nothing but itself gets nothing else: no script, style, frame or form.
-const NOTHING_ELSE: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The metrics; `body` is what was agreed on.
+pub fn metrics(body: Bytes, agreed: &Negotiated) -> Page {
+    let mut page = page(StatusCode::OK, PLAIN, body);
+    let content_type = agreed.format.content_type(agreed.escaping);
+    if let Ok(content_type) = HeaderValue::try_from(content_type) {
+        page.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    if agreed.coding != Coding::Identity {
+        page = with(page, CONTENT_ENCODING, agreed.coding.label());
+    }
+    varies(page)
+}
 
-/// The metrics in Prometheus' text format.
-pub fn metrics(body: Bytes) -> Page {
-    page(StatusCode::OK, text::CONTENT_TYPE, body)
+/// The client accepts nothing of what there is.
+pub fn not_acceptable() -> Page {
+    let mut body = "406 not acceptable: the metrics can be had as\n".to_owned();
+    for format in Format::ALL {
+        body.push_str(&format.content_type(None));
+        body.push('\n');
+    }
+    varies(page(StatusCode::NOT_ACCEPTABLE, PLAIN, body))
+}
+
+/// The query makes no sense.
+pub fn bad_query(error: &SelectError) -> Page {
+    page(StatusCode::BAD_REQUEST, PLAIN, format!("400 {error}\n"))
 }
 
 /// The page for people.
 pub fn landing(html: String) -> Page {
-    let page = page(StatusCode::OK, "text/html; charset=utf-8", html);
-    with(page, CONTENT_SECURITY_POLICY, NOTHING_ELSE)
+    let mut page = page(StatusCode::OK, "text/html; charset=utf-8", html);
+    page.headers_mut().insert(CONTENT_SECURITY_POLICY, SECURITY_POLICY.clone());
+    with(with(page, CACHE_CONTROL, "no-store"), REFERRER_POLICY, "no-referrer")
+}
+
+/// What the page for people shows, for programs.
+pub fn status(json: Vec<u8>) -> Page {
+    with(page(StatusCode::OK, "application/json", json), CACHE_CONTROL, "no-store")
+}
+
+/// A document, in Markdown, which browsers show as it is.
+pub fn doc(text: &'static str) -> Page {
+    page(StatusCode::OK, PLAIN, text)
 }
 
 /// The process serves.
 pub fn healthy() -> Page {
     page(StatusCode::OK, PLAIN, "dbwire_exporter is healthy.\n")
+}
+
+/// Whether every collector has answered by now, or failed for good.
+pub fn ready(ready: bool) -> Page {
+    if ready {
+        return page(StatusCode::OK, PLAIN, "dbwire_exporter is ready.\n");
+    }
+    page(
+        StatusCode::SERVICE_UNAVAILABLE,
+        PLAIN,
+        "dbwire_exporter is not ready: a collector has not answered yet.\n",
+    )
 }
 
 /// No such page.
@@ -55,6 +106,11 @@ pub fn failed() -> Page {
     page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "500 the metrics could not be written, see the log\n")
 }
 
+/// Says that another client may get another page (RFC 9110 section 12.5.5).
+fn varies(page: Page) -> Page {
+    with(page, VARY, "Accept, Accept-Encoding")
+}
+
 fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Page {
     let mut page = Response::new(Full::new(body.into()));
     *page.status_mut() = status;
@@ -73,11 +129,30 @@ mod tests {
 
     use super::*;
 
+    const AGREED: Negotiated =
+        Negotiated { format: Format::ALL[0], escaping: None, coding: Coding::Identity };
+
+    #[test]
+    fn a_page_says_what_was_agreed_on() {
+        let agreed = Negotiated { format: Format::Protobuf, coding: Coding::Zstd, ..AGREED };
+        let page = metrics(Bytes::new(), &agreed);
+        assert_eq!(page.headers()[CONTENT_ENCODING], "zstd");
+        assert_eq!(page.headers()[VARY], "Accept, Accept-Encoding");
+        assert_eq!(page.headers()[CONTENT_TYPE], Format::Protobuf.content_type(None));
+        assert!(!metrics(Bytes::new(), &AGREED).headers().contains_key(CONTENT_ENCODING));
+    }
+
     #[test]
     fn every_page_has_a_status_a_type_and_a_body() {
         let cases = [
-            (metrics(Bytes::from_static(b"x 1\n")), 200, "text/plain; version=0.0.4; charset=utf-8"),
+            (metrics(Bytes::from_static(b"x 1\n"), &AGREED), 200, "text/plain; version=0.0.4; charset=utf-8"),
+            (not_acceptable(), 406, PLAIN),
+            (bad_query(&SelectError::Both), 400, PLAIN),
+            (ready(true), 200, PLAIN),
+            (ready(false), 503, PLAIN),
             (landing("<!doctype html>".to_owned()), 200, "text/html; charset=utf-8"),
+            (status(b"{}".to_vec()), 200, "application/json"),
+            (doc("# API"), 200, PLAIN),
             (healthy(), 200, PLAIN),
             (not_found(), 404, PLAIN),
             (method_not_allowed(), 405, PLAIN),
@@ -98,7 +173,10 @@ mod tests {
     }
 
     #[test]
-    fn the_page_for_people_may_load_and_run_nothing() {
-        assert_eq!(landing(String::new()).headers()[CONTENT_SECURITY_POLICY], NOTHING_ELSE);
+    fn the_page_for_people_may_run_its_own_style_and_script_and_load_nothing() {
+        let page = landing(String::new());
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
     }
 }

@@ -54,7 +54,7 @@ impl Running {
         if let Some(status) = self.ended() {
             return status;
         }
-        terminate(self.id());
+        signal(self.id(), libc::SIGTERM);
         wait::until(Duration::from_secs(60), &format!("{} to stop", self.name), || self.ended())
     }
 }
@@ -118,6 +118,13 @@ pub fn free_port() -> u16 {
     panic!("no free port");
 }
 
-fn terminate(pid: u32) {
-    let _ = Command::new("kill").arg("-TERM").arg(pid.to_string()).status();
+/// Sends a signal to a child of ours that has not been waited for.
+///
+/// # Panics
+///
+/// When the kernel refuses it.
+pub fn signal(pid: u32, signal: i32) {
+    let pid = i32::try_from(pid).expect("a process id");
+    // SAFETY: kill(2) takes plain numbers; the child has not been waited for, so its id is still its own.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "signal {signal} to {pid}");
 }

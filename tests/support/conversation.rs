@@ -9,9 +9,8 @@ use std::{fmt::Write as _, io::Write as _};
 use dbwire_exporter::{
     config::{Counting, PortSet},
     limits::{self, Limit},
-    packet::{Endpoint, Segment, TcpFlags, Timestamp},
+    packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
     stats::Stats,
     stream::Direction::{self, ToClient, ToServer},
 };
@@ -192,8 +191,7 @@ impl Conversation {
 /// A pipeline for port 3306.
 pub fn pipeline() -> Pipeline {
     Pipeline::new(Options {
-        ports: PortSet::new(&[3306]).expect("a port"),
-        class: SampleClass::ALL,
+        plan: Plan::whole(PortSet::new(&[3306]).expect("a port")),
         max_flows: 1024,
         seed: 1,
         counting: Counting::default(),
@@ -202,8 +200,8 @@ pub fn pipeline() -> Pipeline {
 
 /// Plays segments, and sees to it that bounds are kept.
 pub fn play(pipeline: &mut Pipeline, sent: &[Sent]) {
-    let client = Endpoint { address: [1; 16], port: 49_152 };
-    let server = Endpoint { address: [2; 16], port: 3306 };
+    let client = Endpoint { address: 1, port: 49_152 };
+    let server = Endpoint { address: 2, port: 3306 };
     for sent in sent {
         let (source, destination) = match sent.direction {
             ToServer => (client, server),

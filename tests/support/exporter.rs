@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use super::exposition::Exposition;
+use super::{children, exposition::Exposition};
 
 /// Longest wait for anything that must happen: a guard against hanging for ever, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -134,9 +134,7 @@ impl Exporter {
 
     /// Sends a signal.
     pub fn signal(&self, signal: i32) {
-        let id = i32::try_from(self.child.id()).expect("a process id");
-        // SAFETY: kill(2) takes plain numbers; the child has not been waited for, so its id is still its own.
-        assert_eq!(unsafe { libc::kill(id, signal) }, 0);
+        children::signal(self.id(), signal);
     }
 
     /// Sends a signal and waits for the end.

@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    ops::Sub,
     process::Command,
     sync::mpsc,
     thread::{self, Scope, ScopedJoinHandle},
@@ -63,44 +62,6 @@ pub(crate) fn ip(arguments: &str) {
     let status =
         Command::new("ip").args(arguments.split_whitespace()).status().expect("iproute2 is installed");
     assert!(status.success(), "ip {arguments}: {status}");
-}
-
-/// TCP segments a namespace has received and sent.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Segments {
-    pub(crate) received: u64,
-    /// Retransmissions included.
-    pub(crate) sent: u64,
-}
-
-impl Sub for Segments {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        Self { received: self.received - earlier.received, sent: self.sent - earlier.sent }
-    }
-}
-
-/// Those of this thread's namespace so far (`Tcp:` of /proc/net/snmp).
-pub(crate) fn tcp_segments() -> Segments {
-    let snmp = fs::read_to_string("/proc/thread-self/net/snmp").unwrap();
-    let mut lines = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
-    let names = lines.next().unwrap().split_whitespace();
-    let values = lines.next().unwrap().split_whitespace();
-    let value = |wanted| {
-        let (_, value) = names.clone().zip(values.clone()).find(|(name, _)| *name == wanted).unwrap();
-        value.parse::<u64>().unwrap()
-    };
-    Segments { received: value("InSegs"), sent: value("OutSegs") + value("RetransSegs") }
-}
-
-/// Whether this namespace has no TCP socket left but listening ones and those in TIME-WAIT.
-pub(crate) fn all_connections_are_closed() -> bool {
-    ["tcp", "tcp6"].into_iter().all(|table| {
-        let table = fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap();
-        // include/net/tcp_states.h: 0A is LISTEN, 06 TIME_WAIT.
-        table.lines().skip(1).all(|line| matches!(line.split_whitespace().nth(3), Some("0A" | "06")))
-    })
 }
 
 fn own_thread_id() -> String {

@@ -6,9 +6,8 @@ use std::io::Write as _;
 
 use dbwire_exporter::{
     config::{Counting, PortSet},
-    packet::{Endpoint, Segment, TcpFlags, Timestamp},
+    packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
     stream::Direction::{self, ToClient, ToServer},
 };
 
@@ -61,8 +60,7 @@ pub struct Wire {
 impl Wire {
     pub fn new(max_flows: usize) -> Self {
         let options = Options {
-            ports: PortSet::new(&[3306]).expect("a port"),
-            class: SampleClass::ALL,
+            plan: Plan::whole(PortSet::new(&[3306]).expect("a port")),
             max_flows,
             seed: 1,
             counting: Counting::default(),
@@ -87,8 +85,7 @@ pub struct Connection {
 impl Connection {
     /// Nothing of it has been sent.
     pub fn new(number: u32) -> Self {
-        let mut address = [0; 16];
-        address[12..].copy_from_slice(&(number / 50_000).to_be_bytes());
+        let address = u128::from(number / 50_000);
         let client = Endpoint { address, port: 10_000 + (number % 50_000) as u16 };
         Self { client, next: [number.wrapping_mul(2_654_435_761), number] }
     }
@@ -176,7 +173,7 @@ impl Connection {
     }
 
     fn send(&mut self, wire: &mut Wire, direction: Direction, flags: u8, ahead: u32, payload: &[u8]) {
-        let server = Endpoint { address: [1; 16], port: 3306 };
+        let server = Endpoint { address: 1, port: 3306 };
         let [own, other] = match direction {
             ToServer => [self.next[0], self.next[1]],
             ToClient => [self.next[1], self.next[0]],

@@ -141,6 +141,11 @@ fn a_string_whose_end_depends_on_an_unknown_mode_is_not_certain() {
     assert_eq!(kinds(b"'a\\\\', 'b\\n'", Escapes::Unknown), "L.L");
     assert_eq!(kinds(b"'it\\'s'", Escapes::Unknown), "!");
     assert_eq!(kinds(b"\"it\\'s\"", Escapes::Unknown), "L");
+    // The first of two statements may change the mode for the second.
+    for escapes in [Escapes::Backslash, Escapes::QuoteOnly] {
+        assert_eq!(kinds(b"'a';'it\\'s'", escapes), "L.!");
+        assert_eq!(kinds(b"'a;';'b\\n'", escapes), "L.L");
+    }
 }
 
 #[test]

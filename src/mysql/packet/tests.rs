@@ -46,7 +46,7 @@ impl Fed {
 
     fn skip(&mut self, length: u32) -> Result<Option<Seen>, Lost> {
         self.now += 1;
-        Ok(self.framer.skip(length, Timestamp(self.now))?.as_ref().map(seen))
+        Ok(self.framer.skip(length, Timestamp(self.now), Missing::Lost)?.as_ref().map(seen))
     }
 }
 

@@ -1,12 +1,13 @@
 use super::*;
 use crate::mysql::tests::message;
 
-const DEPRECATE_EOF: u64 = Capabilities::DEPRECATE_EOF.0;
-const OPTIONAL: u64 = Capabilities::OPTIONAL_METADATA.0;
-const CACHED: u64 = Capabilities::MARIADB_CACHE_METADATA.0;
+const PROTOCOL_41: u64 = Capabilities::PROTOCOL_41.0;
+const DEPRECATE_EOF: u64 = PROTOCOL_41 | Capabilities::DEPRECATE_EOF.0;
+const OPTIONAL: u64 = PROTOCOL_41 | Capabilities::OPTIONAL_METADATA.0;
+const CACHED: u64 = PROTOCOL_41 | Capabilities::MARIADB_CACHE_METADATA.0;
 
 /// Old style, with EOF packets.
-const EOFS: Option<Capabilities> = Some(Capabilities(0));
+const EOFS: Option<Capabilities> = Some(Capabilities(PROTOCOL_41));
 /// New style, without.
 const OKS: Option<Capabilities> = Some(Capabilities(DEPRECATE_EOF));
 /// The login was not seen.
@@ -75,6 +76,25 @@ fn result_sets_end_alike_with_and_without_eof_packets() {
             }
         }
     }
+}
+
+#[test]
+fn before_4_1_an_eof_is_one_byte_and_an_ok_may_have_no_status() {
+    let old = Some(Capabilities::default());
+    let column = b"\x01t\x01n\x03\x0b\x00\x00\x01\x03\x03\x01\x00\x00";
+    let select: &[&[u8]] = &[b"\x01", column, b"\xfe", ROW, ROW, b"\xfe"];
+    assert_eq!(comes_to(Command::Query, old, select), (Step::Done, 2, 0));
+    assert_eq!(comes_to(Command::Query, old, &[b"\x00\x03\x00"]), (Step::Done, 0, 3));
+    assert_eq!(comes_to(Command::Query, old, &[b"\x00\x03\x00Rows matched: 3"]), (Step::Done, 0, 3));
+    let error = ServerError { code: 1146, sqlstate: None };
+    assert_eq!(comes_to(Command::Query, old, &[b"\xff\x7a\x04Table"]), (Step::Failed(error), 0, 0));
+    assert_eq!(comes_to(Command::FieldList, old, &[column, b"\xfe"]), (Step::Done, 0, 0));
+    // No status, no word on what a backslash means.
+    let mut response = Response::new(Command::Query);
+    for packet in select {
+        response.message(&message(packet), old);
+    }
+    assert_eq!(response.status, None);
 }
 
 #[test]

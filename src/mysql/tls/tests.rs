@@ -304,7 +304,10 @@ fn missing_bytes_beyond_a_record_lose_the_place_and_the_request_under_way() {
     wire.gap(Direction::ToClient, 100).gap(Direction::ToClient, 100).tells(&["desync"]);
     wire.server(b"within a record").tells(&[]);
     wire.client(&data(60)).server(&data(80)).tells(&["resync", "<encrypted>"]);
-    wire.close().tells(&["reply query <encrypted> 1..1"]);
+    wire.client(&data(60)).tells(&["reply query <encrypted> 1..1"]);
+    // More is missing between a request and what is found of its answer.
+    wire.gap(Direction::ToClient, 100).client(&data(60)).gap(Direction::ToClient, 100).tells(&["desync"]);
+    wire.server(&data(80)).close().tells(&["resync", "<encrypted>"]);
     // Bytes that are no record lose it too.
     wire.client(b"GET / HTTP/1.1\r\n\r\n").tells(&["desync"]);
     wire.client(&data(60)).server(&data(80)).close().tells(&[

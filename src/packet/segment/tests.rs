@@ -54,8 +54,8 @@ fn decode_cut(packet: &[u8], wire_length: usize) -> Result<Segment<'_>, Undecode
 
 fn segment(addresses: fn(u8) -> [u8; 16], payload: &[u8], cut: u32) -> Segment<'_> {
     Segment {
-        source: Endpoint { address: addresses(1), port: 40_000 },
-        destination: Endpoint { address: addresses(2), port: 3306 },
+        source: Endpoint { address: u128::from_be_bytes(addresses(1)), port: 40_000 },
+        destination: Endpoint { address: u128::from_be_bytes(addresses(2)), port: 3306 },
         sequence: 0x0102_0304,
         acknowledgment: 0x0506_0708,
         flags: TcpFlags(0x18),

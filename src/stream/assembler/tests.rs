@@ -26,7 +26,7 @@ struct Wire {
     now: u64,
 }
 
-const NOWHERE: Endpoint = Endpoint { address: [0; 16], port: 0 };
+const NOWHERE: Endpoint = Endpoint { address: 0, port: 0 };
 
 impl Wire {
     fn send(&mut self, direction: Direction, flags: u8, sequence: u32, acknowledgment: u32, payload: &str) {

@@ -12,10 +12,9 @@ use dbwire_exporter::{
         session::{Session, Shared},
         tls::Tls,
     },
-    packet::{Endpoint, Segment, TcpFlags, Timestamp},
+    packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
-    sample::class::SampleClass,
-    stream::{Direction, flows::Start},
+    stream::{Direction, Missing, flows::Start},
 };
 
 use super::input::{Input, direction};
@@ -84,7 +83,7 @@ pub fn session(data: &[u8]) {
         let (direction, at, step) = step(&mut input, &mut ledger.now);
         match step {
             Step::Bytes(bytes) => session.data(direction, at, bytes, shared, &mut ledger),
-            Step::Gap(length) => session.gap(direction, at, length, shared, &mut ledger),
+            Step::Gap(length) => session.gap(direction, at, length, Missing::Lost, shared, &mut ledger),
         }
         let _ = session.visibility();
     }
@@ -113,8 +112,7 @@ pub fn tls(data: &[u8]) {
 /// Segments of a handful of connections with any flags, numbers and times, in a table that is too small for them.
 pub fn pipeline(data: &[u8]) {
     let mut pipeline = Pipeline::new(Options {
-        ports: PortSet::new(&[3306, 3307]).expect("ports"),
-        class: SampleClass::ALL,
+        plan: Plan::whole(PortSet::new(&[3306, 3307]).expect("ports")),
         max_flows: 4,
         seed: 1,
         counting: Counting::default(),
@@ -132,8 +130,8 @@ pub fn pipeline(data: &[u8]) {
         let early = i32::from((flags >> 6) as i8 - 1) * i32::from(flags >> 5 & 1);
         let length = usize::from(input.u8());
         let payload = input.bytes(length);
-        let client = Endpoint { address: [0; 16], port: [40000, 40001, 40002, 3307][connection % 4] };
-        let server = Endpoint { address: [connection as u8 / 4; 16], port: 3306 };
+        let client = Endpoint { address: 0, port: [40000, 40001, 40002, 3307][connection % 4] };
+        let server = Endpoint { address: connection as u128 / 4, port: 3306 };
         let [own, other] = match direction {
             Direction::ToServer => [0, 1],
             Direction::ToClient => [1, 0],

@@ -4,7 +4,12 @@ use std::cell::RefCell;
 
 use dbwire_exporter::{
     config::PortSet,
-    packet::{Frame, Timestamp, filter::Selection, link::LinkType, segment as decoder},
+    packet::{
+        Frame, Timestamp,
+        filter::{Plan, Scope, text::to_pcap_filter},
+        link::LinkType,
+        segment as decoder,
+    },
     sample::class::SampleClass,
 };
 use pcap::{Capture, Linktype};
@@ -28,19 +33,20 @@ pub fn segment(data: &[u8]) {
     }
 }
 
-/// Ports, a class, and pairs of ports: the filter the kernel runs selects what [`Selection::contains`] does.
+/// Ports, a class, and pairs of ports: the filter in libpcap's language selects what [`Plan::contains`] does.
 pub fn filter(data: &[u8]) {
     thread_local! {
-        static ETHERNET: RefCell<Capture<pcap::Dead>> =
-            RefCell::new(Capture::dead(Linktype::ETHERNET).expect("a handle"));
+        static COOKED: RefCell<Capture<pcap::Dead>> =
+            RefCell::new(Capture::dead(Linktype(276)).expect("a handle"));
     }
     let mut input = Input(data);
     let ports: Vec<_> = (0..=input.u8() % 3).map(|_| input.u16()).collect();
     let (bits, first_bit, class) = (input.u8() % 10, input.u8() % 20, input.u16());
     let Some(ports) = PortSet::new(&ports) else { return };
     let Ok(class) = SampleClass::new(bits, first_bit, class) else { return };
-    let selection = Selection { ports, class };
-    let program = ETHERNET.with_borrow(|capture| capture.compile(&selection.to_pcap_filter(), true));
+    let selection = Plan { ports, class, reply_bytes: None };
+    let program =
+        COOKED.with_borrow(|capture| capture.compile(&to_pcap_filter(&selection, Scope::Any), true));
     let program = program.expect("a filter that compiles");
     for _ in 0..16 {
         let ports = [pick(&mut input, &selection), pick(&mut input, &selection)];
@@ -55,7 +61,7 @@ pub fn filter(data: &[u8]) {
 }
 
 /// Any port, but often a server's.
-fn pick(input: &mut Input<'_>, selection: &Selection) -> u16 {
+fn pick(input: &mut Input<'_>, selection: &Plan) -> u16 {
     let servers = selection.ports.as_slice();
     match input.u8() {
         even if even % 2 == 0 => servers[usize::from(even / 2) % servers.len()],
@@ -63,17 +69,20 @@ fn pick(input: &mut Input<'_>, selection: &Selection) -> u16 {
     }
 }
 
+/// What follows the EtherType in a header of `DLT_LINUX_SLL2`.
+const COOKED_REST: [u8; 18] = [0; 18];
+
 fn frame_v4(ports: [u16; 2]) -> Vec<u8> {
     let mut ip = vec![0x45, 0, 0, 40, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
     ip.extend(tcp(ports));
-    [&[0; 12][..], &[8, 0], &ip].concat()
+    [&[8, 0][..], &COOKED_REST, &ip].concat()
 }
 
 fn frame_v6(ports: [u16; 2]) -> Vec<u8> {
     let mut ip = vec![0x60, 0, 0, 0, 0, 20, 6, 64];
     ip.extend([0; 32]);
     ip.extend(tcp(ports));
-    [&[0; 12][..], &[0x86, 0xdd], &ip].concat()
+    [&[0x86, 0xdd][..], &COOKED_REST, &ip].concat()
 }
 
 fn tcp([source, destination]: [u16; 2]) -> [u8; 20] {

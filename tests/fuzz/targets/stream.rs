@@ -8,7 +8,7 @@ use dbwire_exporter::{
 
 use super::input::{Input, direction};
 
-const NOWHERE: Endpoint = Endpoint { address: [0; 16], port: 0 };
+const NOWHERE: Endpoint = Endpoint { address: 0, port: 0 };
 /// Bytes of each direction; the FIN stands behind them.
 const LENGTH: usize = 1024;
 

@@ -1,0 +1,156 @@
+//! Answers requests: asks the collectors for what the pure side in [`crate::web`] makes pages of.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use hyper::{HeaderMap, Request, Uri};
+use prometheus::proto::MetricFamily;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::body::Writer;
+use crate::{
+    io::collect::Collector,
+    status::Status,
+    web::{
+        Route, Routes,
+        accept::{self, Negotiated},
+        deadline, page, response,
+        response::Page,
+        select::Selection,
+    },
+};
+
+/// Most that a request waits for its turn when [`App`] is at its limit: what a burst of scrapes takes, and well below
+/// any scraper's timeout.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Answers requests.
+#[derive(Debug)]
+pub struct App {
+    routes: Routes,
+    collector: Collector,
+    scrapes: Semaphore,
+    max_scrapes: usize,
+    /// For `_created` samples, if they are asked for.
+    created: Option<f64>,
+    writer: Mutex<Writer>,
+}
+
+impl App {
+    /// Serves what `collector` has, to at most `max_scrapes` requests at a time. `created` is when counting began, in
+    /// seconds since the Unix epoch, if OpenMetrics pages are to tell.
+    pub fn new(routes: Routes, collector: Collector, max_scrapes: usize, created: Option<f64>) -> Self {
+        let scrapes = Semaphore::new(max_scrapes);
+        Self { routes, collector, scrapes, max_scrapes, created, writer: Mutex::default() }
+    }
+
+    /// The answer to one request.
+    pub async fn answer<B>(&self, request: &Request<B>) -> Page {
+        match self.routes.find(request.method(), request.uri().path()) {
+            Route::Metrics => self.metrics(request.uri(), request.headers()).await,
+            Route::Landing => {
+                let html = |status: &Status| response::landing(page::html(&self.routes, status));
+                self.status(request.headers(), html).await
+            }
+            Route::Status => self.status(request.headers(), |status| response::status(status.json())).await,
+            Route::Doc(doc) => response::doc(doc.text),
+            Route::Healthy => response::healthy(),
+            Route::Ready => response::ready(self.collector.ready(deadline::within(request.headers())).await),
+            Route::MethodNotAllowed => response::method_not_allowed(),
+            Route::NotFound => response::not_found(),
+        }
+    }
+
+    async fn metrics(&self, uri: &Uri, headers: &HeaderMap) -> Page {
+        let Some(agreed) = accept::negotiate(headers) else { return response::not_acceptable() };
+        let selection = match Selection::parse(uri.query().unwrap_or_default(), &self.collector.enabled()) {
+            Ok(selection) => selection,
+            Err(error) => return response::bad_query(&error),
+        };
+        let within = deadline::within(headers);
+        let Some(_turn) = self.turn(within).await else { return response::busy(self.max_scrapes) };
+        let families = self.collector.families(&selection, within).await;
+        self.write(families, &agreed)
+    }
+
+    fn write(&self, families: Vec<MetricFamily>, agreed: &Negotiated) -> Page {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match writer.write(families, agreed, self.created) {
+            Ok(body) => response::metrics(body, agreed),
+            Err(error) => {
+                tracing::error!(%error, "the metrics could not be written");
+                response::failed()
+            }
+        }
+    }
+
+    async fn status(&self, headers: &HeaderMap, page: impl FnOnce(&Status) -> Page) -> Page {
+        let within = deadline::within(headers);
+        let Some(_turn) = self.turn(within).await else { return response::busy(self.max_scrapes) };
+        page(&self.collector.status(within).await)
+    }
+
+    /// A place among those that are answered; `None` if none gets free in time, of which a client has `within`.
+    async fn turn(&self, within: Duration) -> Option<SemaphorePermit<'_>> {
+        tokio::time::timeout(PATIENCE.min(within / 2), self.scrapes.acquire()).await.ok()?.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::process::Process;
+
+    fn app() -> App {
+        let collector = Collector::new(
+            Process::for_self(),
+            None,
+            #[cfg(feature = "capture")]
+            None,
+        );
+        App::new(Routes::new("/metrics"), collector, 1, None)
+    }
+
+    async fn status(app: &App, uri: &str) -> u16 {
+        app.answer(&Request::get(uri).body(()).unwrap()).await.status().as_u16()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn scrapes_above_the_limit_are_refused_after_a_while_and_the_health_check_is_not() {
+        let app = app();
+        assert_eq!(status(&app, "/metrics").await, 200);
+        let running = app.scrapes.try_acquire().unwrap();
+        assert_eq!(status(&app, "/metrics").await, 503);
+        assert_eq!(status(&app, "/").await, 503);
+        assert_eq!(status(&app, "/-/healthy").await, 200);
+        drop(running);
+        assert_eq!(status(&app, "/metrics").await, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_scrape_above_the_limit_has_its_turn_when_one_ends() {
+        let app = app();
+        let running = app.scrapes.try_acquire().unwrap();
+        let release = async {
+            tokio::time::sleep(PATIENCE / 2).await;
+            drop(running);
+        };
+        assert_eq!(tokio::join!(status(&app, "/metrics"), release).0, 200);
+    }
+
+    #[tokio::test]
+    async fn what_makes_no_sense_is_refused_before_anything_is_asked() {
+        let app = app();
+        assert_eq!(status(&app, "/metrics?collect[]=a").await, 400);
+        assert_eq!(status(&app, "/metrics?other=a").await, 200);
+        let picture = Request::get("/metrics").header("accept", "image/png").body(()).unwrap();
+        assert_eq!(app.answer(&picture).await.status(), 406);
+    }
+
+    #[tokio::test]
+    async fn without_collectors_to_wait_for_it_is_ready() {
+        assert_eq!(status(&app(), "/-/ready").await, 200);
+    }
+}

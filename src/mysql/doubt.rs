@@ -1,0 +1,55 @@
+//! Replies that may not be the ones to the requests they were matched with.
+//!
+//! Behind a loss, and where a connection was under way when capture began, the first request found is matched with the
+//! first reply that follows. That is right if the client awaits each answer, and wrong if it pipelines: then replies to
+//! lost requests come first. Which of the two it is shows soon: by [`TURNS`] exchanges in strict turns, or by a request
+//! or a reply too many. Until then replies are held back, and told late or not at all.
+
+use super::event::{Event, Observer, Reply};
+
+/// Exchanges in strict turns that make a client one that awaits each answer.
+const TURNS: usize = 3;
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    /// `None` while nothing is doubted.
+    held: Option<Vec<Reply>>,
+}
+
+impl Doubt {
+    /// From the first reply on.
+    pub(super) fn raised() -> Self {
+        Self { held: Some(Vec::new()) }
+    }
+
+    #[inline]
+    pub(super) fn is_raised(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The place was lost: what is held may be wrong, and so may be what follows.
+    pub(super) fn raise(&mut self) {
+        *self = Self::raised();
+    }
+
+    /// Nothing was held wrongly: tells it.
+    pub(super) fn settle(&mut self, observer: &mut impl Observer) {
+        for reply in self.held.take().into_iter().flatten() {
+            observer.event(&Event::Reply(reply));
+        }
+    }
+
+    /// A reply is complete: tells it, or holds it.
+    #[inline]
+    pub(super) fn reply(&mut self, reply: Reply, observer: &mut impl Observer) {
+        let Some(held) = &mut self.held else {
+            return observer.event(&Event::Reply(reply));
+        };
+        held.reserve_exact(TURNS - held.len());
+        held.push(reply);
+        if held.len() == TURNS {
+            self.settle(observer);
+        }
+    }
+}
