@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench bench-sockets fuzz setup-build setup-fuzz setup-test clean
+.PHONY: help run build test lint bench bench-sockets fuzz picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -56,6 +56,9 @@ fuzz: setup-build setup-fuzz ## Fuzz what reads untrusted bytes, FUZZ_MINUTES=10
 			-max_total_time=$$(( 60 * $(FUZZ_MINUTES) )) -artifact_prefix=$(fuzz_work)/$$target- \
 			-print_final_stats=1 -verbosity=0; \
 	done
+
+picture: setup-test ## Take the picture of the page for the documentation (needs root, Chromium and two minutes)
+	DBWIRE_PICTURE=$(CURDIR)/docs/page.png $(CARGO) test --locked --test page under_a_live_load
 
 setup-build:
 	@tests/setup/packages.sh build

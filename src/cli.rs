@@ -74,6 +74,9 @@ pub struct ServeArgs {
     /// Logging, to stderr.
     #[command(flatten)]
     pub log: LogArgs,
+    /// What the process gives up.
+    #[command(flatten)]
+    pub process: ProcessArgs,
     /// Which collectors run.
     #[command(flatten)]
     pub collectors: CollectorArgs,
@@ -139,6 +142,29 @@ pub enum LogFormat {
     Logfmt,
     /// A JSON object a line.
     Json,
+}
+
+/// What the process gives up.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Process")]
+pub struct ProcessArgs {
+    /// Give up files (Landlock) and system calls (seccomp) that are not needed; `--no-sandbox` is for debuggers and
+    /// kernels this was not tried on. Capabilities are given up either way.
+    #[arg(long = "sandbox", env = "DBWIRE_SANDBOX", hide_env_values = true)]
+    #[arg(value_name = "BOOL", default_value = "true", default_missing_value = "true")]
+    #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true, value_parser = BoolishValueParser::new())]
+    #[arg(overrides_with = "no_sandbox")]
+    sandbox: bool,
+    /// Keep files and system calls.
+    #[arg(long = "no-sandbox", hide = true, overrides_with = "sandbox")]
+    no_sandbox: bool,
+}
+
+impl ProcessArgs {
+    /// Whether files and system calls are to be given up.
+    pub fn sandbox(self) -> bool {
+        self.sandbox && !self.no_sandbox
+    }
 }
 
 /// Which collectors run. Each has a `--no-` form, as Go's exporters have.

@@ -64,6 +64,8 @@ pub enum Action {
 pub struct Serve {
     /// The HTTP server.
     pub web: Web,
+    /// Whether to give up files and system calls that are not needed.
+    pub sandbox: bool,
     /// The socket collector, unless switched off.
     pub sockets: Option<Sockets>,
     /// The MySQL collector, unless switched off.
@@ -110,6 +112,7 @@ impl Serve {
         let sockets = || Sockets::from_cli(args.sockets, mysql_ports);
         let serve = Self {
             web: Web::from_cli(args.web)?,
+            sandbox: args.process.sandbox(),
             sockets: args.collectors.sockets().then(sockets).transpose()?,
             #[cfg(feature = "capture")]
             mysql: args.collectors.mysql().then(|| Mysql::from_cli(args.capture, args.decode)).transpose()?,
@@ -178,6 +181,7 @@ mod tests {
             max_requests: 40,
         };
         assert_eq!(serve.web, web);
+        assert!(serve.sandbox);
         assert_eq!(serve.sockets, Some(Sockets::default()));
     }
 

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
 };
@@ -13,8 +14,8 @@ use dbwire_exporter::{
     cli::{self, Stop},
     config::{Action, Check, Config, Serve, Web},
     io::{
-        check as host, collect::Collector, core_dumps, listen, log, process::Process, server,
-        signals::StopSignals, sockets,
+        check as host, collect::Collector, core_dumps, listen, log, process::Process, sandbox::Policy,
+        server, signals::StopSignals, sockets,
     },
     metrics::build,
     web::Routes,
@@ -22,7 +23,7 @@ use dbwire_exporter::{
 #[cfg(feature = "capture")]
 use dbwire_exporter::{
     config::Replay,
-    io::mysql::{self, MysqlCollector},
+    io::mysql::{self, MysqlCollector, OpenMysql},
     metrics::text,
 };
 
@@ -118,20 +119,36 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
     runtime.block_on(serve(&config.web, listeners, collector, stop))
 }
 
+/// Opens what takes a right, gives up all rights, and only then starts threads.
+///
 /// What cannot be read or captured is no reason not to start: the page tells, and the log says what to do.
 fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
     let advice = |collector| format!("cannot start the {collector} collector (see ulimit -n and -u)");
+    let policy = policy(config);
     #[cfg(feature = "capture")]
     let mysql =
-        config.mysql.as_ref().map(MysqlCollector::start).transpose().with_context(|| advice("MySQL"))?;
+        config.mysql.as_ref().map(MysqlCollector::open).transpose().with_context(|| advice("MySQL"))?;
+    let sockets = config.sockets.as_ref();
+    let namespaces = sockets.map(|sockets| sockets::enter_namespaces(sockets, &policy)).transpose()?;
+    let sandbox = policy.enforce()?;
+    #[cfg(feature = "capture")]
+    let mysql = mysql.map(OpenMysql::start).transpose().with_context(|| advice("MySQL"))?;
     let sockets =
-        config.sockets.as_ref().map(sockets::start).transpose().with_context(|| advice("sockets"))?;
+        sockets.zip(namespaces).map(|(config, namespaces)| sockets::start_beside(config, namespaces));
+    let sockets = sockets.transpose().with_context(|| advice("sockets"))?;
     Ok(Collector::new(
-        Process::for_self(),
+        Process::for_self().held_by(sandbox),
         sockets,
         #[cfg(feature = "capture")]
         mysql,
     ))
+}
+
+/// What the process goes on to read.
+fn policy(config: &Serve) -> Policy {
+    let procfs = config.sockets.as_ref().map(|sockets| sockets.procfs.clone());
+    let readable = ["/proc", "/sys/class/net", "/sys/devices", "/dev/null"].map(PathBuf::from);
+    Policy { readable: readable.into_iter().chain(procfs).collect(), confine: config.sandbox }
 }
 
 async fn serve(

@@ -138,7 +138,7 @@ impl Pipeline {
             None => {}
         }
         self.flows.tick(now, &self.bounds, &mut self.sink);
-        if !self.awaits_census() && self.sink.recorder.is_fold_due(now) {
+        if self.sink.recorder.is_fold_due(now) && self.may_settle() {
             self.settle();
         }
     }
@@ -189,6 +189,16 @@ impl Pipeline {
         self.sink.recorder.fold(self.now, weights);
     }
 
+    /// Whether nothing that was seen waits for a weight from outside.
+    fn may_settle(&self) -> bool {
+        !self.awaits_census() && self.slice.is_none() && self.cut_at.is_none()
+    }
+
+    /// How what was seen becomes an estimate.
+    pub fn set_sampling(&mut self, sampling: Sampling) {
+        self.sink.recorder.stats.sampling = sampling;
+    }
+
     /// Whatever was seen stands for the same.
     fn settle(&mut self) {
         self.sink.recorder.cut();
@@ -203,7 +213,7 @@ impl Pipeline {
 
     /// What has been counted so far.
     pub fn stats(&mut self) -> &Stats {
-        if !self.awaits_census() {
+        if self.may_settle() {
             self.settle();
         }
         let hits = self.bounds.hits();
@@ -368,7 +378,13 @@ impl Handler<Connection> for Sink {
         let shared = Shared { bounds, codecs: &self.codecs };
         let new = connection.opened_in == self.serial;
         self.recorder.stratum = if new { Stratum::New } else { Stratum::Lasting };
-        Decoder { connection, shared, recorder: &mut self.recorder, slice: &mut self.slice, serial: self.serial }
+        Decoder {
+            connection,
+            shared,
+            recorder: &mut self.recorder,
+            slice: &mut self.slice,
+            serial: self.serial,
+        }
     }
 
     fn closed(&mut self, connection: &mut Connection, ending: Ending) {

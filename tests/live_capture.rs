@@ -24,11 +24,12 @@ use dbwire_exporter::{
     config::{Counting, PortSet},
     io::{
         capture::{CaptureHandle, CaptureThread},
+        measure::SampleSettings,
         pcap::{Live, OpenError, Settings},
     },
     packet::{TcpFlags, filter::Plan, link::LinkType, segment},
     pipeline::Options,
-    sample::class::SampleClass,
+    sample::{class::SampleClass, multiplier::Multiplier},
     stats::capture::Snapshot,
 };
 use namespace::{ip, with_namespace, with_peer};
@@ -257,10 +258,13 @@ fn start(interface: &str) -> CaptureThread {
     let options = Options {
         plan: Plan::whole(PortSet::new(&[SERVER_PORT]).unwrap()),
         max_flows: 100,
+        multiplier: Multiplier::Auto,
+        census: false,
         seed: 1,
         counting: Counting::default(),
     };
-    CaptureThread::start(interface.to_owned(), 1 << 20, options).unwrap()
+    let sample = SampleSettings { multiplier: Multiplier::Auto, rotate: None, cpu_budget: None };
+    CaptureThread::start(interface.to_owned(), 1 << 20, options, sample).unwrap()
 }
 
 /// Asks for snapshots until one is as wanted.

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::{
     clock,
     eventfd::EventFd,
+    measure::{Measurement, SampleSettings},
     pcap::{Drops, Live, NoSuchInterface, OpenError, RING_TIMEOUT_MS, Settings},
 };
 use crate::{
@@ -106,14 +107,32 @@ pub struct CaptureThread {
 }
 
 impl CaptureThread {
-    /// Opens the capture, here and now, and starts the thread, named `capture`.
+    /// [`Self::open`] and [`OpenCapture::start`] in one.
+    ///
+    /// # Errors
+    /// If the system has no descriptors or threads left.
+    pub fn start(
+        interface: String,
+        buffer_bytes: u32,
+        options: Options,
+        sample: SampleSettings,
+    ) -> io::Result<Self> {
+        Self::open(interface, buffer_bytes, options, sample)?.start()
+    }
+
+    /// Opens the capture, here and now: the only part that needs a privilege.
     ///
     /// A capture that cannot be opened is no error: it is logged, [`CaptureStats::error`] says why, and unless
     /// a permission is missing it is tried again. An interface need not be there, nor stay: it is followed.
     ///
     /// # Errors
-    /// If the system has no descriptors or threads left.
-    pub fn start(interface: String, buffer_bytes: u32, options: Options) -> io::Result<Self> {
+    /// If the system has no descriptors left.
+    pub fn open(
+        interface: String,
+        buffer_bytes: u32,
+        options: Options,
+        sample: SampleSettings,
+    ) -> io::Result<OpenCapture> {
         let settings = Settings { interface, plan: options.plan.clone(), buffer_bytes };
         let requests = Arc::new(Requests {
             wake: EventFd::new()?,
@@ -122,7 +141,31 @@ impl CaptureThread {
             planned: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
-        let source = Source::new(settings);
+        Ok(OpenCapture { source: Source::new(settings), requests, options, sample })
+    }
+
+    /// For readers.
+    pub fn handle(&self) -> CaptureHandle {
+        self.handle.clone()
+    }
+}
+
+/// A capture that nobody reads yet.
+#[derive(Debug)]
+pub struct OpenCapture {
+    source: Source,
+    requests: Arc<Requests>,
+    options: Options,
+    sample: SampleSettings,
+}
+
+impl OpenCapture {
+    /// Starts the thread, named `capture`.
+    ///
+    /// # Errors
+    /// If the system has no threads left.
+    pub fn start(self) -> io::Result<CaptureThread> {
+        let Self { source, requests, options, sample } = self;
         let first = Published {
             answers: 0,
             snapshot: Arc::new(Snapshot { capture: source.state.clone(), ..Snapshot::default() }),
@@ -135,6 +178,9 @@ impl CaptureThread {
                 requests,
                 publisher,
                 spare: Arc::default(),
+                measurement: Measurement::new(&options.plan, sample),
+                answerable: 0,
+                answered_by_slice: 0,
                 pipeline: Pipeline::new(options),
                 latest: Timestamp::default(),
                 ticked: Instant::now(),
@@ -142,12 +188,7 @@ impl CaptureThread {
             .run();
         };
         let thread = thread::Builder::new().name("capture".to_owned()).spawn(worker)?;
-        Ok(Self { handle, thread: Some(thread) })
-    }
-
-    /// For readers.
-    pub fn handle(&self) -> CaptureHandle {
-        self.handle.clone()
+        Ok(CaptureThread { handle, thread: Some(thread) })
     }
 }
 
@@ -268,6 +309,11 @@ struct Worker {
     /// The snapshot before the published one: its allocations serve again once no reader holds it.
     spare: Arc<Snapshot>,
     pipeline: Pipeline,
+    measurement: Measurement,
+    /// The latest request that the estimates are new enough for.
+    answerable: u64,
+    /// The latest request before the census that waits for its slice to end.
+    answered_by_slice: u64,
     /// Of the last frame.
     latest: Timestamp,
     ticked: Instant,
@@ -280,10 +326,12 @@ impl Worker {
             self.requests.wake.clear();
             self.change_plan();
             let asked = self.requests.asked.load(Ordering::Acquire);
+            self.measure(asked);
             let ring_is_empty = self.read_ring();
             self.tick_if_due(ring_is_empty);
-            if asked > self.publisher.borrow().answers {
-                self.publish(asked);
+            self.end_slice(ring_is_empty);
+            if self.answerable > self.publisher.borrow().answers {
+                self.publish(self.answerable);
             }
             self.source.retry_if_due();
         }
@@ -296,14 +344,61 @@ impl Worker {
     /// What waits in the ring was captured by the old plan: it stands until the first packet after the change.
     fn change_plan(&mut self) {
         if let Some(plan) = self.requests.take_plan() {
-            self.source.set_plan(plan);
-            self.pipeline.set_plan(self.source.settings.plan.clone(), clock::wall());
+            self.measurement.ask(plan.clone());
+            self.apply(plan, clock::wall());
+        }
+    }
+
+    fn apply(&mut self, plan: Plan, from: Timestamp) {
+        self.source.set_plan(plan);
+        self.pipeline.set_plan(self.source.settings.plan.clone(), from);
+    }
+
+    /// Looks at the load, and ends a slice if it is time to or a scrape asks for the latest.
+    fn measure(&mut self, asked: u64) {
+        let now = Instant::now();
+        if self.measurement.is_control_due(now) {
+            self.source.refresh();
+            if let Some(plan) = self.measurement.control(&self.source.state, now) {
+                self.apply(plan, clock::wall());
+            }
+        }
+        if self.measurement.pending().is_some() {
+            return;
+        }
+        if let Some((at, plan)) = self.measurement.begin(asked > self.answerable, now) {
+            self.pipeline.cut_at(at);
+            if let Some(plan) = plan {
+                self.apply(plan, at);
+            }
+        }
+        self.answered_by_slice = asked;
+    }
+
+    /// With nothing left in the ring, a slice has ended once the kernel has shown all of it.
+    fn end_slice(&mut self, ring_is_empty: bool) {
+        if let Some(at) = self.measurement.pending()
+            && ring_is_empty
+            && clock::wall().0 >= at.0 + RING_LAG_NANOS
+        {
+            self.pipeline.tick(at);
+        }
+        self.measurement.finish(&mut self.pipeline);
+        if self.measurement.pending().is_none() {
+            self.answerable = self.answered_by_slice;
         }
     }
 
     /// Until there are packets or a request, or it is time for a tick.
     fn wait(&self) {
         let left = TICK.saturating_sub(self.ticked.elapsed());
+        let left = match self.measurement.pending() {
+            Some(at) => {
+                left.min(Duration::from_nanos((at.0 + RING_LAG_NANOS).saturating_sub(clock::wall().0)))
+            }
+            None if self.requests.asked.load(Ordering::Acquire) > self.answerable => Duration::ZERO,
+            None => left,
+        };
         poll(self.requests.wake.as_fd(), self.source.live.as_ref().map(|live| live.as_fd()), left);
     }
 
@@ -344,6 +439,7 @@ impl Worker {
 
     fn publish(&mut self, answers: u64) {
         self.source.refresh();
+        self.pipeline.set_sampling(*self.measurement.state());
         let (stats, capture) = (self.pipeline.stats(), &self.source.state);
         match Arc::get_mut(&mut self.spare) {
             Some(spare) => {

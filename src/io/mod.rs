@@ -7,6 +7,8 @@
 
 #[cfg(feature = "capture")]
 pub mod capture;
+#[cfg(feature = "capture")]
+pub mod census;
 pub mod check;
 pub mod clock;
 pub mod collect;
@@ -18,6 +20,8 @@ mod filter;
 pub mod listen;
 pub mod log;
 #[cfg(feature = "capture")]
+pub mod measure;
+#[cfg(feature = "capture")]
 pub mod mysql;
 pub mod netlink;
 #[cfg(feature = "capture")]
@@ -26,6 +30,7 @@ pub mod process;
 pub mod procfs;
 #[cfg(feature = "capture")]
 pub mod replay;
+pub mod sandbox;
 pub mod server;
 pub mod signals;
 mod socket_reader;

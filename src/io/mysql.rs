@@ -10,7 +10,8 @@ use std::{
 use prometheus::proto::MetricFamily;
 
 use super::{
-    capture::CaptureThread,
+    capture::{CaptureThread, OpenCapture},
+    measure::SampleSettings,
     replay::{ReplayError, replay},
 };
 use crate::{
@@ -31,17 +32,30 @@ pub struct MysqlCollector {
 }
 
 impl MysqlCollector {
-    /// Opens the capture and starts its thread. A capture that cannot be opened is told of on the page and in the
-    /// log; the collector then waits for the interface to come.
+    /// [`Self::open`] and [`OpenMysql::start`] in one.
     ///
     /// # Errors
     /// If the system has no descriptors or threads left.
     pub fn start(config: &Mysql) -> io::Result<Self> {
+        Self::open(config)?.start()
+    }
+
+    /// Opens the capture: the only part that needs a privilege. A capture that cannot be opened is told of on the
+    /// page and in the log; the collector then waits for the interface to come.
+    ///
+    /// # Errors
+    /// If the system has no descriptors left.
+    pub fn open(config: &Mysql) -> io::Result<OpenMysql> {
         // Nobody outside may know which ports and addresses collide in the connection table.
         let seed = RandomState::new().hash_one(0);
-        let options = options(&config.decode, seed);
-        let thread = CaptureThread::start(config.interface.clone(), config.buffer_bytes, options)?;
-        Ok(Self { thread, ports: config.decode.ports.clone() })
+        let options = Options { census: true, ..options(&config.decode, seed) };
+        let sample = SampleSettings {
+            multiplier: config.decode.multiplier,
+            rotate: config.rotate,
+            cpu_budget: config.cpu_budget,
+        };
+        let capture = CaptureThread::open(config.interface.clone(), config.buffer_bytes, options, sample)?;
+        Ok(OpenMysql { capture, ports: config.decode.ports.clone() })
     }
 
     /// What was counted up to now; `None` if the thread has ended.
@@ -62,6 +76,24 @@ impl MysqlCollector {
     /// The same for people; `None` for a thread that has ended.
     pub fn status(&self, snapshot: Option<&Snapshot>) -> status::Mysql {
         status::Mysql::new(snapshot, self.ports.as_slice())
+    }
+}
+
+/// A collector whose capture nobody reads yet.
+#[derive(Debug)]
+pub struct OpenMysql {
+    capture: OpenCapture,
+    ports: PortSet,
+}
+
+impl OpenMysql {
+    /// Starts the capture's thread.
+    ///
+    /// # Errors
+    /// If the system has no threads left.
+    pub fn start(self) -> io::Result<MysqlCollector> {
+        let Self { capture, ports } = self;
+        Ok(MysqlCollector { thread: capture.start()?, ports })
     }
 }
 

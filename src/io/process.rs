@@ -7,20 +7,28 @@ use prometheus::{
 };
 
 use super::clock::process_cpu_time;
+use crate::metrics::sandbox::{self, Sandbox};
 
 /// Reads `/proc/self`.
 #[derive(Debug)]
 pub struct Process {
     collector: ProcessCollector,
+    sandbox: Option<Sandbox>,
 }
 
 impl Process {
     /// For the calling process.
     pub fn for_self() -> Self {
-        Self { collector: ProcessCollector::for_self() }
+        Self { collector: ProcessCollector::for_self(), sandbox: None }
     }
 
-    /// The seven families of `prometheus`' collector. It counts CPU time in whole seconds, which hides a process
+    /// The same, held by `sandbox`.
+    #[must_use]
+    pub fn held_by(self, sandbox: Sandbox) -> Self {
+        Self { sandbox: Some(sandbox), ..self }
+    }
+
+    /// What holds it, and the seven families of `prometheus`' collector. That counts CPU time in whole seconds, which hides a process
     /// that uses milliseconds; that one value is replaced by the kernel's own.
     pub fn families(&self) -> Vec<MetricFamily> {
         let mut families = self.collector.collect();
@@ -30,6 +38,7 @@ impl Process {
             counter.set_value(process_cpu_time().as_secs_f64());
             sample.set_counter(counter);
         }
+        families.extend(self.sandbox.as_ref().map(sandbox::family));
         families
     }
 }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use super::{
     clock::thread_cpu_time,
     netlink::Dumper,
+    sandbox::Policy,
     socket_reader::{ReadError, SocketReader},
 };
 use crate::{
@@ -48,17 +49,31 @@ pub enum StartError {
     },
 }
 
-/// Starts a collector for the caller's network namespace, and one for each of `config.netns`. They end when the last
-/// handle is dropped.
-///
-/// Entering a namespace needs a capability, so this comes before capabilities are dropped; the threads that entered
-/// one have dropped theirs when this returns.
+/// [`enter_namespaces`] and [`start_beside`] in one, for a process that stays as it is.
 pub fn start(config: &Sockets) -> Result<SocketsHandle, StartError> {
+    start_beside(config, enter_namespaces(config, &Policy::default())?)
+}
+
+/// Collectors for each of `config.netns`. Entering a namespace needs a capability, so this comes before `policy` is
+/// enforced for the rest of the process; the threads that entered one have enforced it for themselves when this
+/// returns.
+pub fn enter_namespaces(config: &Sockets, policy: &Policy) -> Result<Entered, StartError> {
+    let start = |netns: &Netns| {
+        let entry = Entry { netns: netns.clone(), policy: policy.clone() };
+        Collector::start(config, Dumper::of_kernel(), Some(entry))
+    };
+    Ok(Entered(config.netns.iter().map(start).collect::<Result<_, _>>()?))
+}
+
+/// The collectors of other network namespaces.
+#[derive(Debug)]
+pub struct Entered(Vec<Collector>);
+
+/// Starts a collector for the caller's network namespace, beside those of others. All end when the last handle is
+/// dropped.
+pub fn start_beside(config: &Sockets, others: Entered) -> Result<SocketsHandle, StartError> {
     let mut handle = start_with(config, Dumper::of_kernel())?;
-    for netns in &config.netns {
-        let collector = Collector::start(config, Dumper::of_kernel(), Some(netns.clone()))?;
-        handle.collectors.push(collector);
-    }
+    handle.collectors.extend(others.0);
     Ok(handle)
 }
 
@@ -99,16 +114,16 @@ struct Collector {
 }
 
 impl Collector {
-    fn start(config: &Sockets, netlink: Dumper, netns: Option<Netns>) -> Result<Self, StartError> {
+    fn start(config: &Sockets, netlink: Dumper, entry: Option<Entry>) -> Result<Self, StartError> {
         let cache = Arc::new(Mutex::new(Cache::new(config.cache_ttl)));
         let (wake, requests) = mpsc::channel();
         let (publish, snapshot) = watch::channel(Arc::default());
         let (entered, outcome) = mpsc::channel();
-        let collector =
-            Self { netns: netns.as_ref().map(|netns| netns.name.as_str().into()), cache, wake, snapshot };
+        let netns = entry.as_ref().map(|entry| entry.netns.name.as_str().into());
+        let collector = Self { netns, cache, wake, snapshot };
         let (config, cache) = (config.clone(), Arc::clone(&collector.cache));
         let body = move || {
-            let outcome = netns.map_or(Ok(()), |netns| enter(netns.path));
+            let outcome = entry.map_or(Ok(()), Entry::enter);
             let ready = outcome.is_ok();
             // The one that started this thread waits for it.
             let _ = entered.send(outcome);
@@ -172,17 +187,25 @@ fn lock(cache: &Mutex<Cache>) -> MutexGuard<'_, Cache> {
     cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Moves the calling thread, for good, to the network namespace mounted at `path`, and gives up the capabilities
-/// that took.
-fn enter(path: PathBuf) -> Result<(), StartError> {
-    let entered = File::open(&path).and_then(|namespace| {
-        // SAFETY: setns takes a descriptor, which is open during the call, and affects the calling thread only.
-        match unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } {
-            0 => caps::clear(None, caps::CapSet::Permitted).map_err(io::Error::other),
-            _ => Err(io::Error::last_os_error()),
-        }
-    });
-    entered.map_err(|source| StartError::Namespace { path, source })
+/// Where a thread goes, and what it gives up when it is there.
+struct Entry {
+    netns: Netns,
+    policy: Policy,
+}
+
+impl Entry {
+    /// Moves the calling thread, for good, to the network namespace, and gives up what that took.
+    fn enter(self) -> Result<(), StartError> {
+        let path = self.netns.path;
+        let entered = File::open(&path).and_then(|namespace| {
+            // SAFETY: setns takes a descriptor, which is open during the call, and affects the calling thread only.
+            match unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } {
+                0 => self.policy.enforce().map(drop).map_err(io::Error::other),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
+        entered.map_err(|source| StartError::Namespace { path, source })
+    }
 }
 
 /// The thread: reads when woken, measures, publishes.

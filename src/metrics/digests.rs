@@ -21,8 +21,7 @@ const OTHER: &str = "other";
 
 /// All families of digests, in a fixed order.
 pub(super) fn families(stats: &Stats) -> Vec<MetricFamily> {
-    let counter =
-        |metric, always, value: fn(&DigestStats<f64>) -> f64| family(metric, stats, always, value);
+    let counter = |metric, always, value: fn(&DigestStats<f64>) -> f64| family(metric, stats, always, value);
     let mut families = vec![
         counter(&names::MYSQL_DIGEST_QUERIES, true, |stats| stats.queries),
         counter(&names::MYSQL_DIGEST_SECONDS, true, |stats| seconds(stats.nanos)),
@@ -81,13 +80,7 @@ mod tests {
             id: DigestId::of(b"abc"),
             schema: schema.into(),
             text: text.map(Into::into),
-            stats: DigestStats {
-                queries,
-                nanos: 1e9,
-                errors: 0.0,
-                rows_returned: 0.0,
-                rows_affected: 14.0,
-            },
+            stats: DigestStats { queries, nanos: 1e9, errors: 0.0, rows_returned: 0.0, rows_affected: 14.0 },
         };
         let mut stats = Stats::default();
         stats.digests = vec![shown("", 2.0, None), shown("shop", 4.0, Some("select \"?\""))];

@@ -52,10 +52,7 @@ pub(super) fn families(stats: &Stats) -> impl Iterator<Item = MetricFamily> {
         }
     }
     add(OTHER, &others);
-    [duration, first_response, slow(stats)]
-        .into_iter()
-        .filter(|family| !family.is_empty())
-        .map(Family::build)
+    [duration, first_response, slow(stats)].into_iter().filter(|family| !family.is_empty()).map(Family::build)
 }
 
 fn slow(stats: &Stats) -> Family {

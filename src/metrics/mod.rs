@@ -24,6 +24,7 @@ mod number;
 mod protobuf;
 #[cfg(feature = "capture")]
 mod sampling;
+pub mod sandbox;
 pub mod scrape;
 pub mod sockets;
 pub mod text;

@@ -13,11 +13,7 @@ use super::{
     names::{self, Metric},
     sampling,
 };
-use crate::{
-    limits::Limit,
-    mysql::event::ServerError,
-    stats::Stats,
-};
+use crate::{limits::Limit, mysql::event::ServerError, stats::Stats};
 
 /// All families of the decoder, in a fixed order.
 pub fn families(stats: &Stats) -> Vec<MetricFamily> {
@@ -92,9 +88,7 @@ fn connections(stats: &Stats) -> [MetricFamily; 6] {
 fn tls_handshakes(stats: &Stats) -> MetricFamily {
     let mut family = Family::new(&names::MYSQL_TLS_HANDSHAKES);
     for (version, [failed, ok]) in stats.estimated.tls_handshakes() {
-        family = family
-            .sample(&[version.label(), "ok"], ok)
-            .sample(&[version.label(), "failed"], failed);
+        family = family.sample(&[version.label(), "ok"], ok).sample(&[version.label(), "failed"], failed);
     }
     family.build()
 }

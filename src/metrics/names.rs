@@ -182,6 +182,8 @@ metrics! {
         "1 if the collector has current data for this page.";
     SCRAPE_COLLECTOR_DURATION = Gauge "dbwire_scrape_collector_duration_seconds" ["collector"]
         "How long this page waited for the collector.";
+    SANDBOX_INFO = Gauge "dbwire_sandbox_info" ["landlock", "seccomp"]
+        "1, with how far the kernel keeps this process from files and system calls that it does not need.";
     BUILD_INFO = Gauge "dbwire_build_info" ["version", "revision", "rustversion", "features"]
         "1, with what this binary was built from.";
 }

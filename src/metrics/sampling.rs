@@ -58,10 +58,10 @@ fn accuracy(sampling: &Sampling) -> Vec<MetricFamily> {
     ];
     if accuracy.effective_size >= LEAST_EFFECTIVE_SIZE {
         let errors = MEASURES.iter().zip(accuracy.standard_errors);
-        let family = errors.fold(
-            Family::new(&names::MYSQL_ESTIMATE_STANDARD_ERROR),
-            |family, (measure, error)| family.sample(&[measure], error),
-        );
+        let family = errors
+            .fold(Family::new(&names::MYSQL_ESTIMATE_STANDARD_ERROR), |family, (measure, error)| {
+                family.sample(&[measure], error)
+            });
         families.push(family.build());
     }
     families

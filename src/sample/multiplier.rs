@@ -84,9 +84,12 @@ mod tests {
 
     #[test]
     fn text_round_trips() {
-        for (text, value) in
-            [("auto", Multiplier::Auto), ("measured", Multiplier::Measured), ("1", Multiplier::Fixed(1.0)), ("7.25", Multiplier::Fixed(7.25))]
-        {
+        for (text, value) in [
+            ("auto", Multiplier::Auto),
+            ("measured", Multiplier::Measured),
+            ("1", Multiplier::Fixed(1.0)),
+            ("7.25", Multiplier::Fixed(7.25)),
+        ] {
             assert_eq!(text.parse(), Ok(value));
             assert_eq!(value.to_string(), text);
         }

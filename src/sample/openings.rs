@@ -93,9 +93,9 @@ impl<K: Copy + Eq + Hash> Openings<K> {
             return None;
         }
         if control.from_client {
-            life.bytes = life
-                .initial
-                .map(|initial| control.sequence.wrapping_add(control.length).wrapping_sub(initial).wrapping_sub(1));
+            life.bytes = life.initial.map(|initial| {
+                control.sequence.wrapping_add(control.length).wrapping_sub(initial).wrapping_sub(1)
+            });
         }
         life.finished[usize::from(control.from_client)] |= control.finishes;
         life.ended = control.resets || life.finished == [true; 2];

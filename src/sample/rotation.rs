@@ -25,7 +25,10 @@ pub fn occupied_classes<K: Copy + Eq + Hash>(class: SampleClass, census: &Census
 pub fn resized<K: Copy + Eq + Hash>(class: SampleClass, bits: u8, census: Option<&Census<K>>) -> SampleClass {
     let resized = class.with_bits(bits);
     match census {
-        Some(census) if !census.iter().any(|(_, socket)| resized.contains(socket.client_port)) => {
+        Some(census)
+            if resized.bits() > class.bits()
+                && !census.iter().any(|(_, socket)| resized.contains(socket.client_port)) =>
+        {
             next(resized, census)
         }
         _ => resized,

@@ -1,7 +1,8 @@
 //! Everything that is known between two censuses, and what becomes of it at each.
 //!
-//! Call order: [`Sampler::census`] at the end of each slice, with what the slice had; [`Sampler::census_failed`] where
-//! there is no census: then the slice goes on. [`Sampler::state`] at any time.
+//! Call order, at the end of each slice: [`Sampler::next_class`] with the census, at once, so that the filter can be
+//! changed; [`Sampler::census`] when what the slice had is known. [`Sampler::census_failed`] where there is no census:
+//! then the slice goes on. [`Sampler::state`] at any time.
 //!
 //! Where nothing of a stratum was sampled there is no estimate. Its traffic is carried to the next slice, whose sampled
 //! connections then stand for both; if after a cycle of the occupied classes there are none, it is counted as
@@ -22,15 +23,6 @@ use super::{
 /// Traffic without an estimate is carried for so long at most: a counter then stands still for no longer, and does not
 /// jump.
 const LONGEST_CARRY: Duration = Duration::from_secs(60);
-
-/// What a census makes of the slice that it ends.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// What an event of each stratum stands for: lasting connections, new ones. `None`: not known yet.
-    pub weights: [Option<f64>; 2],
-    /// The class of the next slice.
-    pub class: SampleClass,
-}
 
 /// Traffic of a stratum without an estimate.
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,9 +92,13 @@ impl<K: Copy + Eq + Hash> Sampler<K> {
         self.class
     }
 
-    /// A class of another size, for the next slice.
-    pub fn resized(&self, bits: u8, census: Option<&Census<K>>) -> SampleClass {
-        rotation::resized(self.class, bits, census.or(self.before.as_ref()))
+    /// Another class was asked for, and is captured already: what is measured begins anew.
+    pub fn reselect(&mut self, class: SampleClass) {
+        self.settings.class = class;
+        self.class = class;
+        self.state.class = class;
+        self.before = None;
+        self.activity.clear();
     }
 
     /// Less or more is captured to hold the CPU budget.
@@ -117,8 +113,9 @@ impl<K: Copy + Eq + Hash> Sampler<K> {
         self.state.censuses[1] += 1;
     }
 
-    /// The slice that took `elapsed` had `slice`, and these connections are there at its end. `class` is the one to go
-    /// on with unless it is time to rotate.
+    /// The slice that took `elapsed` had `slice`, and these connections were there at its end. `class` is that of the next
+    /// slice. Returns what an event of each stratum stands for, lasting connections and new ones; `None` where that is
+    /// not known yet.
     pub fn census(
         &mut self,
         now: Census<K>,
@@ -126,16 +123,17 @@ impl<K: Copy + Eq + Hash> Sampler<K> {
         elapsed: Duration,
         class: SampleClass,
         client_port: impl Fn(&K) -> u16,
-    ) -> Outcome {
+    ) -> [Option<f64>; 2] {
         self.state.censuses[0] += 1;
         let weights = match self.before.take() {
             Some(before) => self.weigh(&before, &now, slice, elapsed, client_port),
             None => self.without_census(slice),
         };
         self.describe(&now);
-        let class = self.next_class(class, &now, elapsed);
+        self.class = class;
+        self.state.class = class;
         self.before = Some(now);
-        Outcome { weights, class }
+        weights
     }
 
     /// The first census has nothing to be compared with: what was decoded before it is told of, not multiplied.
@@ -255,15 +253,25 @@ impl<K: Copy + Eq + Hash> Sampler<K> {
         });
     }
 
-    fn next_class(&mut self, class: SampleClass, now: &Census<K>, elapsed: Duration) -> SampleClass {
+    /// The class of the next slice, of `bits` bits: the same, or the next one that has connections if it is time to move
+    /// on. `asked_for` is where to be with as many bits as it has.
+    pub fn next_class(
+        &mut self,
+        asked_for: SampleClass,
+        bits: u8,
+        now: &Census<K>,
+        elapsed: Duration,
+    ) -> SampleClass {
         self.stayed += elapsed;
-        let due = self.settings.rotate.is_some_and(|every| self.stayed >= every);
-        let next = if due { rotation::next(class, now) } else { class };
-        if due || next != self.class {
-            self.stayed = Duration::ZERO;
+        let current = if bits == self.class.bits() {
+            self.class
+        } else {
+            rotation::resized(asked_for, bits, Some(now))
+        };
+        if self.settings.rotate.is_none_or(|every| self.stayed < every) {
+            return current;
         }
-        self.class = next;
-        self.state.class = next;
-        next
+        self.stayed = Duration::ZERO;
+        rotation::next(current, now)
     }
 }

@@ -180,10 +180,8 @@ impl Tally {
 
     /// Forgets what was seen, but keeps the memory.
     pub fn clear(&mut self) {
-        let mut statements = std::mem::replace(
-            &mut self.statements,
-            std::array::from_fn(|_| StatementStats::default()),
-        );
+        let mut statements =
+            std::mem::replace(&mut self.statements, std::array::from_fn(|_| StatementStats::default()));
         statements.iter_mut().for_each(StatementStats::clear);
         *self = Self { statements, ..Self::default() };
     }

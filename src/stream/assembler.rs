@@ -196,11 +196,11 @@ impl Assembler {
     ) {
         self.flush(bounds, receiver);
         let acknowledged = segment.flags.any(TcpFlags::ACK).then_some(segment.acknowledgment);
-        for (direction, next) in
-            [(direction, Some(segment.sequence)), (direction.reverse(), acknowledged)]
-        {
+        for (direction, next) in [(direction, Some(segment.sequence)), (direction.reverse(), acknowledged)] {
             let half = self.half(direction);
-            if let Some(next) = next.filter(|next| half.started && !half.finished && seq::after(*next, half.next)) {
+            if let Some(next) =
+                next.filter(|next| half.started && !half.finished && seq::after(*next, half.next))
+            {
                 let length = next.wrapping_sub(half.next);
                 half.next = next;
                 receiver.gap(direction, at.max(half.clock), length, Missing::Unselected);

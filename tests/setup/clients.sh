@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Makes the MySQL client programs of tests/clients runnable: libraries that Debian lacks come from the languages'
-# own package managers, compiled programs are compiled, all into target/clients. Each step is repeated only when
-# its inputs change. A step whose tools are missing, or that fails, is named; the tests that need it skip it.
+# Makes the MySQL client programs of tests/clients and the driver of the browser in tests/browser runnable: libraries
+# that Debian lacks come from the languages' own package managers, compiled programs are compiled, all into
+# target/clients. Each step is repeated only when its inputs change. A step whose tools are missing, or that fails, is
+# named; the tests that need it skip it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 sources=$PWD/tests/clients
@@ -40,6 +41,10 @@ step_node() {
     cp "$sources/node/package.json" .
     npm install --no-package-lock --no-audit --no-fund --ignore-scripts
 }
+step_browser() {
+    cp "$sources/../browser/package.json" .
+    npm install --no-package-lock --no-audit --no-fund --ignore-scripts
+}
 step_java() { javac -cp /usr/share/java/mariadb-java-client.jar -d . "$sources"/java/*.java; }
 step_c() { cc -O1 -Wall -Werror -o scenario "$sources/c/scenario.c" $(mariadb_config --cflags --libs); }
 step_go() {
@@ -50,6 +55,7 @@ step_go() {
 step python "$sources/python/requirements.txt"
 step node "$sources/node/package.json"
 step java "$sources"/java/*.java
+step browser "$sources/../browser/package.json"
 step c "$sources/c/scenario.c"
 step go "$sources/go/scenario.go"
 [ "${CI:-}" != true ] || exit $failed

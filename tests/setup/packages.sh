@@ -28,6 +28,8 @@ command -v setpriv             | util-linux
 python3 -c "import venv, ensurepip" | python3 python3-venv
 command -v node                | nodejs
 command -v npm                 | npm
+command -v chromium            | chromium
+test -e /usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf | fonts-dejavu-core
 command -v javac               | default-jdk-headless
 test -e /usr/share/java/mariadb-java-client.jar | libmariadb-java
 command -v mariadb_config      | libmariadb-dev

@@ -1,7 +1,7 @@
 //! tcpdump into a file: the capture that the exporter is compared with.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::Path,
     process::{ChildStderr, Stdio},
 };
@@ -12,8 +12,7 @@ use super::children::{Running, tied};
 #[derive(Debug)]
 pub struct Capture {
     tcpdump: Running,
-    // Open to the end: its closing words must not meet a broken pipe.
-    _messages: BufReader<ChildStderr>,
+    messages: BufReader<ChildStderr>,
 }
 
 impl Capture {
@@ -24,9 +23,10 @@ impl Capture {
     /// When tcpdump cannot capture.
     pub fn start(interface: &str, filter: &str, file: &Path) -> Self {
         let mut command = tied("tcpdump");
-        // -U: each packet is in the file at once; -Z root: stay able to write into the test's folder.
+        // -U: each packet is in the file at once; -Z root: stay able to write into the test's folder. In immediate mode
+        // each packet takes the room of the longest, here a super-frame: 128 MiB hold 2,000.
         command.args(["-i", interface, "-U", "--immediate-mode", "-Z", "root"]);
-        command.args(["-s", "262144", "-B", "16384", "-w"]).arg(file);
+        command.args(["-s", "66000", "-B", "131072", "-w"]).arg(file);
         command.arg(filter).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut tcpdump = Running::start(&mut command);
         let mut said = String::new();
@@ -35,11 +35,18 @@ impl Capture {
             let read = messages.read_line(&mut said).expect("its standard error");
             assert!(read > 0, "tcpdump: {said}");
         }
-        Self { tcpdump, _messages: messages }
+        Self { tcpdump, messages }
     }
 
     /// Ends the capture; the file is complete when this returns.
+    ///
+    /// # Panics
+    ///
+    /// When packets are missing from it: nothing can be compared with it then.
     pub fn stop(mut self) {
         self.tcpdump.stop();
+        let mut said = String::new();
+        self.messages.read_to_string(&mut said).expect("its closing words");
+        assert!(said.contains("\n0 packets dropped by kernel"), "tcpdump: {said}");
     }
 }

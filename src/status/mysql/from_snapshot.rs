@@ -1,6 +1,8 @@
 //! A snapshot of the capture → [`Mysql`].
 
-use super::{Capture, Digest, DigestCounts, Durations, Errors, Mysql, Sampling, StandardError, Statements, Traffic};
+use super::{
+    Capture, Digest, DigestCounts, Durations, Errors, Mysql, Sampling, StandardError, Statements, Traffic,
+};
 use crate::{
     limits::Limit,
     sample::state,
@@ -119,9 +121,7 @@ impl Traffic {
             logins: estimated.logins().map(|(login, count)| (login.label(), count)).collect(),
             request_bytes: estimated.request_bytes,
             response_bytes: estimated.response_bytes,
-            statements: kinds
-                .map(|(kind, counted)| (kind.label(), Statements::new(counted)))
-                .collect(),
+            statements: kinds.map(|(kind, counted)| (kind.label(), Statements::new(counted))).collect(),
             errors: errors(stats),
             digests: digests.into_iter().map(Digest::new).collect(),
             other_digests: DigestCounts::new(&stats.other_digests),
@@ -159,7 +159,7 @@ fn errors(stats: &Stats) -> Vec<Errors> {
     let by_code = stats.errors(&stats.estimated).into_iter().map(|(error, count)| Errors {
         code: Some(error.code),
         sqlstate: error.sqlstate.map(|state| String::from_utf8_lossy(&state).into_owned()),
-        count: count,
+        count,
     });
     let other = (stats.estimated.other_errors() > 0.0).then_some(Errors {
         code: None,

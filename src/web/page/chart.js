@@ -40,7 +40,8 @@ function roundUp(value) {
 // The two ways of placing a value: from 0 up, and by its magnitude.
 const linear = {
   fit(values) {
-    const top = roundUp(Math.max(...values, 1e-9) * 1.02);
+    const most = Math.max(...values, 0);
+    const top = most > 0 ? roundUp(most * 1.02) : 1;
     return { ticks: [0, top / 2, top], place: (value) => value / top };
   },
 };
@@ -55,6 +56,9 @@ const logarithmic = {
   },
 };
 
+// A round number needs no digits behind its point.
+const round = (text) => text.replace(/\.0+(?!\d)/, "");
+
 // Space for labels, in pixels.
 const MARGIN = { top: 8, right: 6, bottom: 18, left: 44 };
 
@@ -64,16 +68,20 @@ class Chart {
     Object.assign(this, { container, lines, scale, format, describe, onPoint, points: [], pointed: null });
     this.picture = svg("svg", { role: "img" });
     container.replaceChildren(this.picture);
-    container.hidden = false;
     new ResizeObserver(() => this.draw()).observe(container);
     this.picture.addEventListener("pointermove", (event) => this.point(event));
     this.picture.addEventListener("pointerleave", () => onPoint(null));
   }
 
   // `pointed` is the time somebody points at, in whatever chart, or null.
-  update(points, pointed) {
-    Object.assign(this, { points, pointed });
+  update({ points, window }, pointed) {
+    Object.assign(this, { points, window, pointed });
+    this.container.hidden = false;
     this.draw();
+  }
+
+  hide() {
+    this.container.hidden = true;
   }
 
   point(event) {
@@ -91,9 +99,8 @@ class Chart {
     const { width, height } = this.container.getBoundingClientRect();
     if (width === 0 || this.points.length === 0) return;
     this.width = width;
-    const [now, oldest] = [this.points.at(-1).at, this.points[0].at];
-    const window = Math.min(Math.max(now - oldest, 60), KEEP);
-    this.perSecond = (width - MARGIN.left - MARGIN.right) / window;
+    const now = this.points.at(-1).at;
+    this.perSecond = (width - MARGIN.left - MARGIN.right) / this.window;
     const values = this.points.flatMap((point) =>
       this.lines.map((line) => (line.value(point) ?? 0) + (line.band?.(point) ?? 0)),
     );
@@ -101,7 +108,7 @@ class Chart {
     const bottom = height - MARGIN.bottom;
     const x = (point) => width - MARGIN.right - (now - point.at) * this.perSecond;
     const y = (value) => bottom - place(value) * (bottom - MARGIN.top);
-    const parts = [...this.grid(ticks, y, width), ...this.times(window, bottom, width)];
+    const parts = [...this.grid(ticks, y, width), ...this.times(bottom, width)];
     for (const line of this.lines) parts.push(...this.line(line, x, y, bottom));
     const pointed = this.points.find((point) => point.at === this.pointed);
     if (pointed) parts.push(svg("path", { class: "cross", d: `M${x(pointed)} ${MARGIN.top}V${bottom}` }));
@@ -114,14 +121,14 @@ class Chart {
     return ticks.flatMap((tick, index) => {
       const at = Math.round(y(tick)) + 0.5;
       const line = svg("path", { class: index === 0 ? "grid base" : "grid", d: `M${MARGIN.left} ${at}H${width - MARGIN.right}` });
-      return [line, svg("text", { x: MARGIN.left - 6, y: at + 3.5, "text-anchor": "end" }, this.format(tick))];
+      return [line, svg("text", { x: MARGIN.left - 6, y: at + 3.5, "text-anchor": "end" }, round(this.format(tick)))];
     });
   }
 
-  times(window, bottom, width) {
+  times(bottom, width) {
     const label = (text, x, anchor) => svg("text", { x, y: bottom + 14, "text-anchor": anchor }, text);
     return [
-      label(`${duration(window)} ago`, MARGIN.left, "start"),
+      label(`${duration(this.window)} ago`, MARGIN.left, "start"),
       label("now", width - MARGIN.right, "end"),
     ];
   }

@@ -32,7 +32,7 @@ class DigestsPanel {
     const rows = this.rows();
     const value = ([, row]) => row[this.sortedBy] ?? -1;
     const order = this.descending ? 1 : -1;
-    if (this.sortedBy === "text") rows.sort(([, one], [, other]) => order * one.text.localeCompare(other.text));
+    if (this.sortedBy === "text") rows.sort(([, one], [, other]) => order * other.text.localeCompare(one.text));
     else rows.sort((one, other) => order * (value(other) - value(one)));
     const busy = this.table.body.matches(":hover") || this.table.body.contains(document.activeElement);
     const at = this.history.last().uptime_seconds;
@@ -64,7 +64,7 @@ class DigestsPanel {
         share: total > 0 && seconds !== null ? rate(seconds) / total : total === null || seconds === null ? null : 0,
         rate: rate(queries), p95: digest.p95_seconds, mean: queries > 0 ? seconds / queries : null,
         errors: rate(grown("errors")), rows: queries === null ? null : rate(returned + affected),
-        line: rateLine(answers, key),
+        line: rateLine(answers, key), window: SPAN,
       }];
     });
   }
@@ -80,12 +80,12 @@ class DigestsPanel {
     this.table = new Table(scroll, [
       { key: "text", title: "statement", heads: true, words: true, make: statement },
       { key: "share", title: "share of time", wide: true, make: shareCell, fill: fillShare },
-      { ...spark("last minute", SPAN), wide: true },
-      { key: "rate", title: "a second", label: "/s", text: (row) => count(row.rate) },
+      { ...spark("last minute"), wide: true },
+      { key: "rate", title: "a second", estimate: true, label: "/s", text: (row) => count(row.rate) },
       { key: "p95", title: "p95", label: "p95", text: (row) => time(row.p95) },
       { key: "mean", title: "mean", label: "mean", text: (row) => time(row.mean) },
-      { key: "errors", title: "errors/s", label: "errors/s", text: (row) => count(row.errors) },
-      { key: "rows", title: "rows/s", label: "rows/s", text: (row) => count(row.rows) },
+      { key: "errors", title: "errors/s", estimate: true, label: "errors/s", text: (row) => count(row.errors) },
+      { key: "rows", title: "rows/s", estimate: true, label: "rows/s", text: (row) => count(row.rows) },
     ], "digests");
     this.table.columns.forEach((column, place) => column.key && this.makeSortable(column, this.table.head[place]));
   }
@@ -108,9 +108,8 @@ class DigestsPanel {
   }
 }
 
-const noDigests = ({ traffic, error, note }) =>
-  error ? `MySQL is not captured: ${error}.` : note ?? (statementsOf(traffic) > 0
-    ? "No statement could be told apart: those inside TLS cannot be read." : "No statement yet.");
+const noDigests = (mysql) =>
+  statementsOf(mysql.traffic) > 0 ? "No statement could be told apart: those inside TLS cannot be read." : whyNothing(mysql);
 
 // The text, and below it where it runs and its id.
 function statement({ text, schema, id }) {

@@ -71,6 +71,11 @@ class History {
     return this.answers.at(-1);
   }
 
+  // The seconds that charts show: at first a minute, later all that is kept.
+  window() {
+    return Math.min(Math.max(this.points.at(-1).at - this.points[0].at, SPAN), KEEP);
+  }
+
   // The answer `seconds` before the last one, or the oldest there is; undefined if there is but one.
   before(seconds) {
     const last = this.last();

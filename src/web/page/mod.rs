@@ -85,6 +85,10 @@ impl Page<'_> {
         self.status.mysql.as_ref()?.traffic.as_ref().filter(|traffic| traffic.all_statements() > 0.0)
     }
 
+    fn sampled(&self) -> bool {
+        self.status.mysql.as_ref().is_some_and(|mysql| mysql.sampling.estimates())
+    }
+
     fn why_no_traffic(&self) -> String {
         let Some(mysql) = &self.status.mysql else {
             return "MySQL is not captured: --no-collector.mysql.".to_owned();

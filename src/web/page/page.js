@@ -34,15 +34,15 @@ async function poll() {
   if (asking || paused || document.hidden) return;
   asking = true;
   const begun = performance.now();
-  let next = EVERY;
+  let answer = null;
   try {
-    show(await ask());
+    answer = await ask();
   } catch (error) {
-    next = AFTER_FAILURE;
     warn(error);
   }
   asking = false;
-  schedule(Math.max(next - (performance.now() - begun), 0));
+  schedule(Math.max((answer === null ? AFTER_FAILURE : EVERY) - (performance.now() - begun), 0));
+  if (answer !== null) show(answer);
 }
 
 function schedule(milliseconds) {
@@ -54,6 +54,7 @@ function show(answer) {
   const anew = history.add(answer);
   byId("warning").hidden = !anew;
   if (anew) write(byId("warning"), "The exporter was started anew: what is shown begins there.");
+  document.body.classList.toggle("sampled", sampled(answer));
   showHealth(answer);
   traffic.update(history, pointed);
   panels.forEach((panel) => panel.update(history));

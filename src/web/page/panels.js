@@ -20,10 +20,15 @@ const perSecond = (value) => `${count(value)}/s`;
 
 const sampled = (answer) => answer.mysql !== null && answer.mysql.sampling.multiplier !== 1;
 
+// What stands before an estimate.
+const approximately = (answer) => (sampled(answer) ? `≈${GAP}` : "");
+
+// Why there is no statement to show.
+const whyNothing = ({ error, note }) => (error ? `MySQL is not captured: ${error}.` : note ?? "No statement yet.");
+
 // A number and its unit, large; estimates are marked, with their standard error where it is known.
 function figure(node, parts, answer) {
-  const mark = sampled(answer) ? "≈\u202f" : "";
-  node.hidden = false;
+  const mark = approximately(answer);
   const texts = parts.map(({ value, unit, band }) => [value === DASH ? value : mark + value, band ? `±${share(band)} ${unit}` : unit]);
   if (node.childElementCount !== parts.length) {
     node.replaceChildren(...parts.map(({ key }) => element("span", {}, ...(key ? [lineKey(key), " "] : []), element("b"), " ", element("small"))));
@@ -68,22 +73,31 @@ class TrafficPanels {
   }
 
   update(history, pointed) {
-    const answer = history.last();
-    const { mysql } = answer;
+    const { mysql } = history.last();
     if (mysql === null) return;
-    this.reason = mysql.error === null ? mysql.note ?? "No statement yet." : `MySQL is not captured: ${mysql.error}.`;
-    this.charts.forEach((chart) => chart.update(history.points, pointed));
+    const any = mysql.traffic !== null && statementsOf(mysql.traffic) > 0;
+    this.reason = whyNothing(mysql);
+    this.draw(history, pointed, any);
+    this.total("statements-total", any && statementsOf(mysql.traffic), history.last());
+    this.total("errors-total", any && errorsOf(mysql.traffic), history.last());
+    this.kinds(history, any);
+    this.codes(history, any);
+    this.latencies(history, any);
+  }
+
+  draw(history, pointed, any) {
+    for (const id of ["statements-now", "errors-now", "latency-now"]) byId(id).hidden = !any;
+    if (!any) return this.charts.forEach((chart) => chart.hide());
+    this.charts.forEach((chart) => chart.update({ points: history.points, window: history.window() }, pointed));
+    const answer = history.last();
     const point = history.points.find((point) => point.at === pointed) ?? history.points.at(-1);
     figure(byId("statements-now"), [{ value: count(point.statements), unit: "a second", band: relative(point, "statements") }], answer);
     figure(byId("errors-now"), [{ value: count(point.errors), unit: "a second", band: relative(point, "errors") }], answer);
     figure(byId("latency-now"), ["p50", "p95", "p99"].map((unit, place) => ({ value: time(point.quantiles[place]), unit, key: `s${place + 1}` })), answer);
-    const { traffic } = mysql;
-    const any = traffic !== null && statementsOf(traffic) > 0;
-    write(byId("statements-total"), any ? `${count(Math.round(statementsOf(traffic)))} since the start` : "");
-    write(byId("errors-total"), any ? `${count(Math.round(errorsOf(traffic)))} since the start` : "");
-    this.kinds(history, any);
-    this.codes(history, any);
-    this.latencies(history, any);
+  }
+
+  total(id, number, answer) {
+    write(byId(id), number === false ? "" : `${approximately(answer)}${count(Math.round(number))} since the start`);
   }
 
   kinds(history, any) {
@@ -95,8 +109,8 @@ class TrafficPanels {
     });
     this.table("statements-kinds", [
       { title: "kind", heads: true, words: true, text: (row) => row.kind },
-      { title: "a second", text: (row) => count(row.rate) },
-      { title: "since the start", text: (row) => count(Math.round(row.total)) },
+      { title: "a second", estimate: true, text: (row) => count(row.rate) },
+      { title: "since the start", estimate: true, text: (row) => count(Math.round(row.total)) },
     ]).update(heaviest(rows, (row) => row.total));
   }
 
@@ -110,8 +124,8 @@ class TrafficPanels {
     this.table("errors-codes", [
       { title: "code", heads: true, words: true, text: (row) => String(row.code ?? "others") },
       { title: "meaning", words: true, text: (row) => ERRORS[row.code] ?? (row.sqlstate ? `SQLSTATE ${row.sqlstate}` : DASH) },
-      { title: "a second", text: (row) => count(row.rate) },
-      { title: "since the start", text: (row) => count(Math.round(row.count)) },
+      { title: "a second", estimate: true, text: (row) => count(row.rate) },
+      { title: "since the start", estimate: true, text: (row) => count(Math.round(row.count)) },
     ]).update(heaviest(rows, (row) => row.count));
   }
 
@@ -164,37 +178,40 @@ const errorsOfCode = (answer, { code, sqlstate }) => {
   return traffic ? traffic.errors.find((errors) => errors.code === code && errors.sqlstate === sqlstate)?.count ?? 0 : undefined;
 };
 
+// Seconds after which counts of sockets are old: they are read each second unless that costs too much.
+const OLD = 5;
+
 class SocketsPanel {
   update(history) {
     const { sockets } = history.last();
     if (sockets === null) return;
     const own = sockets[0];
-    if (!own?.reading) return;
-    const rests = own.cooldown_seconds > 0 ? ", resting to spare the CPU" : "";
-    write(byId("sockets-read"), `${own.reading.source}, ${time(own.reading.read_seconds)} a read${rests}`);
+    if (!own?.reading) return sayEmpty(byId("sockets-states"), own?.error ? `Not counted: ${own.error}.` : "Not counted yet.");
+    const { source, age_seconds: age, read_seconds: cost } = own.reading;
+    write(byId("sockets-read"), age > OLD ? `${source}, ${duration(age)} old` : `${source}, ${time(cost)} a read`);
     const others = sockets.slice(1).filter((one) => one.reading !== null);
     this.table ??= new Table(byId("sockets-states"), [
       { title: "state", heads: true, words: true, text: (row) => words(row.state) },
-      spark("last 5 min"),
+      spark("trend"),
       { title: "now", text: (row) => count(row.now) },
       ...others.map((one, place) => ({ title: one.namespace, text: (row) => count(row.others[place]) })),
     ]);
     const rows = Object.entries(own.reading.states).map(([state, now]) => {
       const line = history.points.map((point) => [state in point.states, point.states[state]]);
-      return [state, { state, now, others: others.map((one) => one.reading.states[state]), line: lineOf(history, line) }];
+      return [state, { state, now, others: others.map((one) => one.reading.states[state]), line: lineOf(history, line), window: history.window() }];
     });
     this.table.update(rows);
   }
 }
 
 // The column of sparklines.
-const spark = (title, window = KEEP) => ({
+const spark = (title) => ({
   title, drawn: true,
   make: () => {
     const spark = new Spark();
     return Object.assign(spark.picture, { spark });
   },
-  fill: (picture, row) => picture.spark.update(row.line, window),
+  fill: (picture, row) => picture.spark.update(row.line, row.window),
 });
 
 // [known, value] of each point, as a sparkline wants it.
@@ -212,11 +229,14 @@ class QueuesPanel {
     const answer = history.last();
     if (answer.sockets === null) return;
     const listeners = listenersOf(answer);
-    if (listeners.length === 0) return sayEmpty(byId("queues"), "Nothing listens here.");
+    if (listeners.length === 0) {
+      const read = answer.sockets.some((one) => one.reading !== null);
+      return sayEmpty(byId("queues"), read ? "Nothing listens here." : "Not counted yet.");
+    }
     const rows = listeners.map(([namespace, listener]) => {
       const key = queueKey(namespace, listener);
       const line = lineOf(history, history.points.map((point) => [point.queues.has(key), point.queues.get(key)]));
-      return [key, { ...listener, namespace, line, fill: listener.limit === null ? null : listener.queue / listener.limit }];
+      return [key, { ...listener, namespace, line, window: history.window(), fill: listener.limit === null ? null : listener.queue / listener.limit }];
     });
     rows.sort(([, one], [, other]) => other.fill - one.fill || other.queue - one.queue || one.port - other.port);
     if (!this.table) this.make();
@@ -231,17 +251,17 @@ class QueuesPanel {
     byId("queues").replaceChildren(place, this.note);
     this.table = new Table(place, [
       { title: "listens on", heads: true, words: true, text: (row) => (row.namespace ? `${row.namespace}: ` : "") + endpoint(row) },
-      spark("last 5 min"),
-      { title: "full", make: bar, fill: (node, row) => fillBar(node, row.fill) },
+      spark("trend"),
+      { title: "fill", make: bar, fill: (node, row) => fillBar(node, row.fill) },
       { title: "waiting", text: (row) => count(row.queue) },
       { title: "of at most", text: (row) => count(row.limit) },
-    ]);
+    ], "queues");
   }
 
   words(more, history) {
     const kernel = history.last().sockets[0]?.reading?.kernel;
     const rest = history.last().sockets[0]?.reading?.listeners_not_shown ?? 0;
-    const others = more + rest > 0 ? `${more + rest} more wait for less. ` : "";
+    const others = more + rest > 0 ? `${more + rest} more are less full. ` : "";
     if (!kernel) return others;
     const rate = history.rate(SPAN, (answer) => answer.sockets?.[0]?.reading?.kernel?.listen_drops);
     return `${others}Refused because a queue was full: ${count(kernel.listen_overflows)} since boot; dropped: ${count(kernel.listen_drops)}, ${count(rate)} a second.`;
@@ -252,9 +272,10 @@ class SightPanel {
   update(history) {
     const { mysql } = history.last();
     if (mysql === null) return;
+    const { capture } = mysql;
     const rows = this.rows(history, mysql);
     if (!this.values) this.make(rows);
-    write(this.text, mysql.sampling.text);
+    write(this.text, capture === null ? whyNothing(mysql) : mysql.sampling.text);
     rows.forEach(([, value, more], place) => {
       write(this.values[place].firstChild, value);
       write(this.values[place].lastChild, more ?? "");
@@ -268,27 +289,34 @@ class SightPanel {
     byId("sight").replaceChildren(this.text, element("dl", {}, ...list));
   }
 
+  error(sampling, band) {
+    if (sampling.multiplier === 1) return ["none", "nothing is estimated"];
+    if (band === null) return [DASH, sampling.standard_error === null ? "not known unless it is measured" : "no statement to tell it of"];
+    const from = sampling.effective_size === null ? "" : `, as of ${count(sampling.effective_size)} like connections`;
+    return [`±${share(band)}`, `of the statements${from}`];
+  }
+
   // [name, value, remark]
   rows(history, { sampling, traffic, capture }) {
-    const measured = sampling.measured_multiplier;
+    const measured = sampling.measured_multiplier === null ? "not measured" : `measured ${count(sampling.measured_multiplier)}`;
     const band = relative(history.points.at(-1), "statements");
     const connections = traffic?.connections;
     const all = connections ? sum(Object.values(connections)) : null;
-    const rate = (counter) => history.rate(SPAN, (answer) => answer.mysql?.capture && counter(answer.mysql.capture));
+    const rate = (counter) => history.rate(SPAN, (answer) => (answer.mysql?.capture ? counter(answer.mysql.capture) : undefined));
     const dropped = capture && droppedOf(capture);
     const undecoded = capture && sum(Object.values(capture.undecoded));
-    const limits = capture ? Object.entries(capture.limit_hits) : [];
+    const limits = Object.entries(capture?.limit_hits ?? {});
     return [
       ["Sample", sampling.bits === 0 ? "all connections" : `1 in ${2 ** sampling.bits}`, `N = ${sampling.bits}`],
-      ["Multiplier", count(sampling.multiplier), `nominal ${count(sampling.nominal_multiplier)}, measured ${measured === null ? "not" : count(measured)}`],
-      ["Standard error", band === null ? (sampled({ mysql: { sampling } }) ? DASH : "none") : `±${share(band)}`, band === null && sampled({ mysql: { sampling } }) ? "not known" : `of statements a second${sampling.effective_size === null ? "" : `, from ${count(sampling.effective_size)} effective connections`}`],
+      ["Multiplier", count(sampling.multiplier), `nominal ${count(sampling.nominal_multiplier)}, ${measured}`],
+      ["Standard error", ...this.error(sampling, band)],
       ["Connections", count(connections?.decoded), connections ? `decoded, ${count(connections.compressed)} of them compressed` : ""],
       ["Not readable", count(connections?.tls), connections ? `inside TLS (${all > 0 ? share(connections.tls / all) : "0%"}); ${count(connections.unknown)} not understood` : ""],
       ["Packets", capture ? `${count(rate((c) => c.packets))}/s` : DASH, capture ? `${count(capture.packets)} since the start` : "the capture was never up"],
       ["Packets lost", count(dropped), capture ? `since the start, ${count(rate(droppedOf))} a second` : ""],
       ["Holes in streams", count(capture?.gaps), undecoded ? `${count(undecoded)} packets not decodable` : ""],
-      ["Limits hit", count(sum(limits.map(([, hits]) => hits))), limits.map(([name, hits]) => `${words(name)} ${count(hits)}`).join(", ")],
-      ["CPU of the capture", share(rate((c) => c.cpu_seconds)), "of one, last minute"],
+      ["Limits hit", capture ? count(sum(limits.map(([, hits]) => hits))) : DASH, limits.map(([name, hits]) => `${words(name)} ${count(hits)}`).join(", ")],
+      ["CPU of the capture", share(rate((c) => c.cpu_seconds)), capture ? "of one, last minute" : ""],
     ];
   }
 }

@@ -18,7 +18,7 @@ function write(node, text) {
 // A column of `Table`: `title` for its head; `make(row, key)` gives its cell's content once, `fill(content, row)`
 // brings it up to date; without them `text(row)` is the content.
 class Table {
-  // `columns`: [{ title, heads, drawn, wide, words, label, text, make, fill }]
+  // `columns`: [{ title, heads, drawn, wide, words, estimate, label, text, make, fill }]
   constructor(container, columns, className = "") {
     this.columns = columns;
     this.rows = new Map();
@@ -76,8 +76,8 @@ class Table {
   }
 }
 
-function classOf({ words, drawn, wide }) {
-  return [words && "words", drawn && "drawn", wide && "wide"].filter(Boolean).join(" ");
+function classOf({ words, drawn, wide, estimate }) {
+  return [words && "words", drawn && "drawn", wide && "wide", estimate && "estimate"].filter(Boolean).join(" ");
 }
 
 // A part of a whole as a bar; the number stands beside it.
