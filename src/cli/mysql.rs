@@ -52,7 +52,12 @@ pub struct CaptureArgs {
     #[arg(value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
     pub sample_rotate: Duration,
     /// Share of one CPU that capture may take: above it replies are cut, then N is raised; 0 is no limit.
-    #[arg(long = "mysql.cpu-budget", env = "DBWIRE_MYSQL_CPU_BUDGET", hide_env_values = true)]
+    #[arg(
+        id = "mysql.cpu_budget",
+        long = "mysql.cpu-budget",
+        env = "DBWIRE_MYSQL_CPU_BUDGET",
+        hide_env_values = true
+    )]
     #[arg(value_name = "SHARE", default_value = "0.25", allow_negative_numbers = true)]
     pub cpu_budget: f64,
 }

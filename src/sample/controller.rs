@@ -195,7 +195,7 @@ mod tests {
         let mut controller = Controller::new(0.1, 8);
         controller.step(load(0.9));
         let steps = (0..400).filter(|_| controller.step(load(0.001)).is_some()).count();
-        assert_eq!((controller.level(), steps), (Level { cut: false, extra_bits: 0 }, 6));
+        assert_eq!((controller.level(), steps), (Level { cut: false, extra_bits: 0 }, 5));
     }
 
     #[test]
