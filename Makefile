@@ -58,7 +58,9 @@ fuzz: setup-build setup-fuzz ## Fuzz what reads untrusted bytes, FUZZ_MINUTES=10
 	done
 
 picture: setup-test ## Take the picture of the page for the documentation (needs root, Chromium and two minutes)
+	@tests/setup/packages.sh picture
 	DBWIRE_PICTURE=$(CURDIR)/docs/page.png $(CARGO) test --locked --test page under_a_live_load
+	pngquant --force --strip --output docs/page.png 256 docs/page.png
 
 setup-build:
 	@tests/setup/packages.sh build

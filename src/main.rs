@@ -14,8 +14,8 @@ use dbwire_exporter::{
     cli::{self, Stop},
     config::{Action, Check, Config, Serve, Web},
     io::{
-        check as host, collect::Collector, core_dumps, listen, log, process::Process, sandbox::Policy,
-        server, signals::StopSignals, sockets,
+        check as host, collect::Collector, core_dumps, listen, log, notify::Manager, process::Process,
+        sandbox::Policy, server, signals::StopSignals, sockets, supervisor, watchdog,
     },
     metrics::build,
     web::Routes,
@@ -60,6 +60,7 @@ fn complain(message: &str) {
 
 fn run(config: Config) -> anyhow::Result<ExitCode> {
     log::start(config.log);
+    supervisor::log_panics();
     core_dumps::forbid().context("cannot set the limit of core dumps (see ulimit -c)")?;
     match config.action {
         Action::Serve(serve) => run_daemon(&serve).map(|()| ExitCode::SUCCESS),
@@ -114,9 +115,16 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
         let _inside = runtime.enter();
         StopSignals::install().context("cannot handle SIGTERM and SIGINT")?
     };
+    let manager = Manager::from_environment().context("cannot reach the service manager (NOTIFY_SOCKET)")?;
     tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
     let collector = start_collectors(config)?;
-    runtime.block_on(serve(&config.web, listeners, collector, stop))
+    let pulse = collector.pulse();
+    runtime.block_on(async {
+        tokio::select! {
+            served = serve(&config.web, listeners, collector, stop) => served,
+            () = watchdog::watch(manager.as_ref(), &pulse) => Ok(()),
+        }
+    })
 }
 
 /// Opens what takes a right, gives up all rights, and only then starts threads.

@@ -245,10 +245,14 @@ impl Pipeline {
     #[inline]
     pub fn segment(&mut self, at: Timestamp, segment: &Segment<'_>) {
         let Some((key, direction)) = self.orient(segment) else { return };
-        // The filter has done this for live capture, but for what was in the ring when the class changed.
+        // The filter has done both for live capture, but for what was in the ring when the plan changed.
         let selected = self.plan.class.contains(key.client.port);
         let change = self.follow_life(key, direction, segment);
         if selected {
+            let segment = match (self.plan.reply_bytes, direction) {
+                (Some(most), Direction::ToClient) => &cut(segment, most),
+                _ => segment,
+            };
             self.flows.segment(&key, direction, at, segment, &self.bounds, &mut self.sink);
         } else if segment.flags.any(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST)
             && !self.flows.unselected_segment(&key, direction, at, segment, &self.bounds, &mut self.sink)
@@ -303,6 +307,17 @@ impl Pipeline {
         } else {
             Direction::ToServer
         }
+    }
+}
+
+/// A segment of which at most this many bytes of payload were captured.
+#[inline]
+fn cut<'a>(segment: &Segment<'a>, most: u16) -> Segment<'a> {
+    match segment.payload.split_at_checked(usize::from(most)) {
+        Some((payload, rest)) => {
+            Segment { payload, cut: segment.cut.saturating_add(rest.len() as u32), ..*segment }
+        }
+        None => *segment,
     }
 }
 
@@ -471,9 +486,12 @@ impl Receiver for Decoder<'_> {
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        self.recorder.stats.gaps += u64::from(why != Missing::Unselected);
         if why == Missing::Cut {
             self.count_bytes(direction, u64::from(length));
+        }
+        // That replies are cut is no loss, nor that a connection was not looked at.
+        if (direction, why) != (Direction::ToClient, Missing::Cut) && why != Missing::Unselected {
+            self.recorder.stats.gaps += 1;
         }
         self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
     }

@@ -1,13 +1,13 @@
 //! The page for people in a real browser, under the load of a small shop; and its JSON against the metrics.
 //!
 //! `tests/browser/visit.js` drives Chromium and tells what it saw; pictures of it are left in `target/pictures`. With
-//! `DBWIRE_PICTURE=FILE` (`make picture`) it looks on for over a minute and leaves a picture for the documentation.
+//! `DBWIRE_PICTURE=FILE` (`make picture`) it looks on for a minute and leaves a picture for the documentation.
 
 #![allow(clippy::disallowed_methods, reason = "tests read files and their environment")]
 
 mod support;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use serde_json::Value;
 use support::{children, exporter::Exporter, skip};
@@ -64,7 +64,11 @@ fn numbers_are_written_alike_in_the_browser() {
 
 #[cfg(feature = "capture")]
 mod browser {
-    use std::{path::PathBuf, process::Stdio, time::Duration};
+    use std::{
+        path::{Path, PathBuf},
+        process::Stdio,
+        time::Duration,
+    };
 
     use tempfile::TempDir;
 
@@ -110,7 +114,7 @@ mod browser {
         let mut node = tied("node");
         node.arg(format!("{ROOT}/tests/browser/visit.js")).arg(&modules);
         node.arg(format!("http://{}/", exporter.address()));
-        node.args([if picture.is_some() { "70" } else { "3" }, &pictures]).args(&picture);
+        node.args([if picture.is_some() { "57" } else { "3" }, &pictures]).args(&picture);
         for variable in ["HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
             node.env(variable, home.path());
         }

@@ -82,6 +82,11 @@ pub struct DecodeArgs {
     #[arg(long = "mysql.sample-class", env = "DBWIRE_MYSQL_SAMPLE_CLASS", hide_env_values = true)]
     #[arg(value_name = "CLASS", default_value = "0", allow_negative_numbers = true)]
     pub sample_class: u16,
+    /// How much of the payload of each segment from a server is captured: whole, or 128 to 65535 bytes. Times and bytes
+    /// stay exact; of replies that are longer, rows and late errors are unknown.
+    #[arg(long = "mysql.reply-bytes", env = "DBWIRE_MYSQL_REPLY_BYTES", hide_env_values = true)]
+    #[arg(value_name = "BYTES", default_value = "whole", allow_negative_numbers = true)]
+    pub reply_bytes: String,
     /// What each event of a captured connection counts for: auto (2^N), measured (by what the kernel knows of all
     /// connections), or a number of at least 1.
     #[arg(long = "mysql.multiplier", env = "DBWIRE_MYSQL_MULTIPLIER", hide_env_values = true)]

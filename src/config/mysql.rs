@@ -57,6 +57,8 @@ pub struct Decode {
     pub ports: PortSet,
     /// Connections to decode.
     pub class: SampleClass,
+    /// Payload bytes captured of each segment from a server; `None` for all.
+    pub reply_bytes: Option<u16>,
     /// What each of their events counts for.
     pub multiplier: Multiplier,
     /// Most connections followed at a time.
@@ -141,6 +143,8 @@ fn is_interface_name(name: &str) -> bool {
 impl Decode {
     /// What `--mysql.max-flows` may be; a connection takes up to a few kilobytes.
     pub const MAX_FLOWS: RangeInclusive<u32> = 64..=1 << 20;
+    /// What `--mysql.reply-bytes` may be: an OK, an error and most small results are in 128 bytes.
+    pub const REPLY_BYTES: RangeInclusive<u16> = 128..=u16::MAX;
     /// What `--mysql.max-digests` may be; each takes six series, and the decoder watches sixteen times as many.
     pub const MAX_DIGESTS: RangeInclusive<u32> = 0..=10_000;
 
@@ -166,8 +170,25 @@ impl Decode {
         }
         let counting = counting(&args)?;
         let max_flows = args.max_flows as usize;
-        Ok(Self { ports, class, multiplier: args.multiplier, max_flows, counting })
+        Ok(Self {
+            ports,
+            class,
+            reply_bytes: reply_bytes(&args.reply_bytes)?,
+            multiplier: args.multiplier,
+            max_flows,
+            counting,
+        })
     }
+}
+
+/// `whole`, or a number of bytes.
+fn reply_bytes(given: &str) -> Result<Option<u16>, Invalid> {
+    if given == "whole" {
+        return Ok(None);
+    }
+    let bytes = given.parse().ok().filter(|bytes| Decode::REPLY_BYTES.contains(bytes));
+    let allowed = "must be whole, or 128 to 65535";
+    bytes.map(Some).ok_or_else(|| Invalid::new("--mysql.reply-bytes", given, allowed))
 }
 
 fn counting(args: &cli::DecodeArgs) -> Result<Counting, Invalid> {
@@ -215,6 +236,7 @@ mod tests {
         let decode = Decode {
             ports: PortSet::new(&[3306]).unwrap(),
             class: SampleClass::ALL,
+            reply_bytes: None,
             multiplier: Multiplier::Auto,
             max_flows: 32_768,
             counting: Counting::default(),
@@ -250,6 +272,10 @@ mod tests {
             (
                 "--mysql.slow-threshold 1s,2s,3s --mysql.slow-threshold 4s,5s",
                 "--mysql.slow-threshold=1s,2s,3s,4s,5s: must be at most 4 durations, ascending, above 0 and up to 1day; see --help",
+            ),
+            (
+                "--mysql.reply-bytes 127",
+                "--mysql.reply-bytes=127: must be whole, or 128 to 65535; see --help",
             ),
             ("--mysql.max-digests 10001", "--mysql.max-digests=10001: must be 0 to 10000; see --help"),
             ("--mysql.max-flows 63", "--mysql.max-flows=63: must be 64 to 1048576; see --help"),

@@ -20,6 +20,7 @@ use super::{
     eventfd::EventFd,
     measure::{Measurement, SampleSettings},
     pcap::{Drops, Live, NoSuchInterface, OpenError, RING_TIMEOUT_MS, Settings},
+    supervisor::{Panics, Task, supervise},
 };
 use crate::{
     packet::{Timestamp, filter::Plan},
@@ -73,6 +74,14 @@ struct Published {
 pub struct CaptureHandle {
     requests: Arc<Requests>,
     published: watch::Receiver<Published>,
+    panics: Panics,
+}
+
+/// What comes of asking the thread.
+enum Answer {
+    Snapshot(Arc<Snapshot>),
+    Late,
+    Ended,
 }
 
 impl CaptureHandle {
@@ -80,14 +89,33 @@ impl CaptureHandle {
     ///
     /// If the thread does not answer `within` that time, what it last published. `None` if it has ended.
     pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
+        match self.ask(within).await {
+            Answer::Snapshot(snapshot) => Some(snapshot),
+            Answer::Late => Some(Arc::clone(&self.published.borrow().snapshot)),
+            Answer::Ended => None,
+        }
+    }
+
+    /// Whether the thread answers `within` that time.
+    pub async fn answers(&self, within: Duration) -> bool {
+        matches!(self.ask(within).await, Answer::Snapshot(_))
+    }
+
+    /// How often the thread has panicked.
+    pub fn panics(&self) -> u64 {
+        self.panics.count()
+    }
+
+    async fn ask(&self, within: Duration) -> Answer {
         let request = self.requests.asked.fetch_add(1, Ordering::AcqRel) + 1;
         self.requests.wake.signal();
         let mut published = self.published.clone();
         let answer = published.wait_for(|published| published.answers >= request);
-        if let Ok(result) = tokio::time::timeout(within, answer).await {
-            return result.ok().map(|published| Arc::clone(&published.snapshot));
+        match tokio::time::timeout(within, answer).await {
+            Ok(Ok(published)) => Answer::Snapshot(Arc::clone(&published.snapshot)),
+            Ok(Err(_)) => Answer::Ended,
+            Err(_) => Answer::Late,
         }
-        Some(Arc::clone(&self.published.borrow().snapshot))
     }
 
     /// Captures something else from now on: in the kernel as soon as the thread wakes up, and here with the first packet
@@ -171,21 +199,24 @@ impl OpenCapture {
             snapshot: Arc::new(Snapshot { capture: source.state.clone(), ..Snapshot::default() }),
         };
         let (publisher, published) = watch::channel(first);
-        let handle = CaptureHandle { requests: Arc::clone(&requests), published };
+        let panics = Panics::default();
+        let handle = CaptureHandle { requests: Arc::clone(&requests), published, panics: panics.clone() };
         let worker = move || {
-            Worker {
+            let mut worker = Worker {
                 source,
                 requests,
                 publisher,
                 spare: Arc::default(),
                 measurement: Measurement::new(&options.plan, sample),
+                sample,
                 answerable: 0,
                 answered_by_slice: 0,
-                pipeline: Pipeline::new(options),
+                pipeline: Pipeline::new(options.clone()),
+                options,
                 latest: Timestamp::default(),
                 ticked: Instant::now(),
-            }
-            .run();
+            };
+            supervise(&panics, &mut worker);
         };
         let thread = thread::Builder::new().name("capture".to_owned()).spawn(worker)?;
         Ok(CaptureThread { handle, thread: Some(thread) })
@@ -310,17 +341,20 @@ struct Worker {
     spare: Arc<Snapshot>,
     pipeline: Pipeline,
     measurement: Measurement,
+    sample: SampleSettings,
     /// The latest request that the estimates are new enough for.
     answerable: u64,
     /// The latest request before the census that waits for its slice to end.
     answered_by_slice: u64,
+    /// To make another pipeline with.
+    options: Options,
     /// Of the last frame.
     latest: Timestamp,
     ticked: Instant,
 }
 
-impl Worker {
-    fn run(mut self) {
+impl Task for Worker {
+    fn run(&mut self) {
         while !self.must_stop() {
             self.wait();
             self.requests.wake.clear();
@@ -337,6 +371,24 @@ impl Worker {
         }
     }
 
+    /// Counts from nothing, which Prometheus takes for a restart.
+    fn start_afresh(&mut self) {
+        let options = Options { plan: self.source.settings.plan.clone(), ..self.options.clone() };
+        self.measurement = Measurement::new(&options.plan, self.sample);
+        self.pipeline = Pipeline::new(options);
+    }
+
+    fn rest(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.must_stop() && Instant::now() < until {
+            poll(self.requests.wake.as_fd(), None, until.saturating_duration_since(Instant::now()));
+            self.requests.wake.clear();
+            self.publish(self.requests.asked.load(Ordering::Acquire));
+        }
+    }
+}
+
+impl Worker {
     fn must_stop(&self) -> bool {
         self.requests.stop.load(Ordering::Acquire)
     }

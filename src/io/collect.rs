@@ -11,15 +11,15 @@ use std::{
 use prometheus::proto::MetricFamily;
 
 use crate::{
-    metrics::{self, build, scrape, scrape::Outcome},
+    metrics::{self, build, family::Family, names, scrape, scrape::Outcome},
     sockets::report::Report,
     status::{self, Status},
     web::select::Selection,
 };
 
 #[cfg(feature = "capture")]
-use super::mysql::MysqlCollector;
-use super::{process::Process, sockets::SocketsHandle};
+use super::{capture::CaptureHandle, mysql::MysqlCollector};
+use super::{log, process::Process, sockets::SocketsHandle};
 #[cfg(feature = "capture")]
 use crate::stats::capture::Snapshot;
 
@@ -103,17 +103,20 @@ impl Collector {
         let answers = self.ask(selection, within).await;
         let mut families = self.process.families();
         families.push(build::family());
+        families.push(Family::single(&names::LOG_SUPPRESSED, log::suppressed() as f64));
         let mut outcomes = Vec::new();
         if let Some(Timed { value: reports, waited }) = answers.sockets {
             families.extend(metrics::sockets::families(&reports));
             let success = reports.iter().all(|report| report.success);
-            outcomes.push(Outcome { collector: SOCKETS, success, waited });
+            let panics = self.sockets.as_ref().map_or(0, SocketsHandle::panics);
+            outcomes.push(Outcome { collector: SOCKETS, success, waited, panics });
         }
         #[cfg(feature = "capture")]
         if let (Some(mysql), Some(Timed { value: snapshot, waited })) = (&self.mysql, answers.mysql) {
             families.extend(snapshot.iter().flat_map(|snapshot| mysql.families(snapshot)));
             let up = snapshot.is_some_and(|snapshot| snapshot.capture.up);
-            outcomes.push(Outcome { collector: MYSQL, success: up && waited < within, waited });
+            let panics = mysql.handle().panics();
+            outcomes.push(Outcome { collector: MYSQL, success: up && waited < within, waited, panics });
         }
         families.extend(scrape::families(&outcomes));
         families
@@ -130,6 +133,15 @@ impl Collector {
         #[cfg(not(feature = "capture"))]
         let mysql = None;
         Status::new(self.started.elapsed(), sockets, mysql)
+    }
+
+    /// What to ask for signs of life.
+    pub fn pulse(&self) -> Pulse {
+        Pulse {
+            sockets: self.sockets.clone(),
+            #[cfg(feature = "capture")]
+            mysql: self.mysql.as_ref().map(MysqlCollector::handle),
+        }
     }
 
     /// Whether each collector has answered by now, or failed for good. Asks them until it is so.
@@ -153,6 +165,28 @@ impl Collector {
         }
         #[cfg(not(feature = "capture"))]
         Answers { sockets: sockets.await }
+    }
+}
+
+/// Asks the collectors for signs of life.
+#[derive(Debug)]
+pub struct Pulse {
+    sockets: Option<SocketsHandle>,
+    #[cfg(feature = "capture")]
+    mysql: Option<CaptureHandle>,
+}
+
+impl Pulse {
+    /// The collector that is stuck: one that has not answered `within` that time, or reads for longer.
+    pub async fn stuck(&self, within: Duration) -> Option<&'static str> {
+        #[cfg(feature = "capture")]
+        if let Some(mysql) = &self.mysql
+            && !mysql.answers(within).await
+        {
+            return Some(MYSQL);
+        }
+        let reading = self.sockets.as_ref().and_then(|sockets| sockets.reading_for(Instant::now()));
+        reading.filter(|time| *time > within).map(|_| SOCKETS)
     }
 }
 

@@ -24,6 +24,7 @@ pub mod measure;
 #[cfg(feature = "capture")]
 pub mod mysql;
 pub mod netlink;
+pub mod notify;
 #[cfg(feature = "capture")]
 pub mod pcap;
 pub mod process;
@@ -35,3 +36,5 @@ pub mod server;
 pub mod signals;
 mod socket_reader;
 pub mod sockets;
+pub mod supervisor;
+pub mod watchdog;

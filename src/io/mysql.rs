@@ -10,7 +10,7 @@ use std::{
 use prometheus::proto::MetricFamily;
 
 use super::{
-    capture::{CaptureThread, OpenCapture},
+    capture::{CaptureHandle, CaptureThread, OpenCapture},
     measure::SampleSettings,
     replay::{ReplayError, replay},
 };
@@ -61,6 +61,11 @@ impl MysqlCollector {
     /// What was counted up to now; `None` if the thread has ended.
     pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
         self.thread.handle().snapshot(within).await
+    }
+
+    /// To ask the thread for signs of life.
+    pub fn handle(&self) -> CaptureHandle {
+        self.thread.handle()
     }
 
     /// The families of a snapshot. Before the capture was up for the first time there are none of traffic: zeros
@@ -142,5 +147,5 @@ fn options(decode: &Decode, seed: u64) -> Options {
 
 /// What to capture at the start.
 pub(super) fn plan(decode: &Decode) -> Plan {
-    Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: None }
+    Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: decode.reply_bytes }
 }

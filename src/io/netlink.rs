@@ -105,6 +105,11 @@ impl Dumper {
         Self::new(Box::new(|| Ok(Box::new(KernelSocket::open()?))))
     }
 
+    /// Closes the transport: what is left in it belongs to a dump that was not read to its end.
+    pub(super) fn close(&mut self) {
+        self.transport = None;
+    }
+
     /// Makes one dump: starts from `start`, and hands it each row and its attributes. Where the dump has to be made
     /// again, it starts again.
     pub fn dump<T: Clone>(

@@ -71,6 +71,11 @@ impl SocketReader {
         }
     }
 
+    /// Whatever was under way is forgotten.
+    pub(super) fn start_afresh(&mut self) {
+        self.netlink.close();
+    }
+
     pub(super) fn fallbacks(&self) -> Fallbacks {
         self.fallbacks
     }

@@ -22,6 +22,7 @@ use super::{
     netlink::Dumper,
     sandbox::Policy,
     socket_reader::{ReadError, SocketReader},
+    supervisor::{Panics, Task, supervise},
 };
 use crate::{
     config::{Netns, Sockets},
@@ -102,6 +103,16 @@ impl SocketsHandle {
         }
         reports
     }
+
+    /// How long the read in flight has taken by now, if there is one: the longest of all namespaces.
+    pub fn reading_for(&self, now: Instant) -> Option<Duration> {
+        self.collectors.iter().filter_map(|collector| lock(&collector.cache).reading_for(now)).max()
+    }
+
+    /// How often the threads have panicked.
+    pub fn panics(&self) -> u64 {
+        self.collectors.iter().map(|collector| collector.panics.count()).sum()
+    }
 }
 
 /// One thread's end of the conversation.
@@ -111,6 +122,7 @@ struct Collector {
     cache: Arc<Mutex<Cache>>,
     wake: Sender<Scope>,
     snapshot: watch::Receiver<Arc<Snapshot>>,
+    panics: Panics,
 }
 
 impl Collector {
@@ -120,7 +132,8 @@ impl Collector {
         let (publish, snapshot) = watch::channel(Arc::default());
         let (entered, outcome) = mpsc::channel();
         let netns = entry.as_ref().map(|entry| entry.netns.name.as_str().into());
-        let collector = Self { netns, cache, wake, snapshot };
+        let collector = Self { netns, cache, wake, snapshot, panics: Panics::default() };
+        let panics = collector.panics.clone();
         let (config, cache) = (config.clone(), Arc::clone(&collector.cache));
         let body = move || {
             let outcome = entry.map_or(Ok(()), Entry::enter);
@@ -131,7 +144,7 @@ impl Collector {
                 // Shared by all namespaces.
                 let cpu_budget = config.cpu_budget / (1 + config.netns.len()) as f64;
                 let reader = SocketReader::new(&config, netlink);
-                Worker { reader, requests, publish, cache, cpu_budget }.run();
+                supervise(&panics, &mut Worker { reader, requests, publish, cache, cpu_budget });
             }
         };
         thread::Builder::new().name("sockets".into()).spawn(body).map_err(StartError::Thread)?;
@@ -217,8 +230,8 @@ struct Worker {
     cpu_budget: f64,
 }
 
-impl Worker {
-    fn run(mut self) {
+impl Task for Worker {
+    fn run(&mut self) {
         while let Ok(scope) = self.requests.recv() {
             let (started, cpu_before) = (Instant::now(), thread_cpu_time());
             let (source, mut snapshot) = match scope {
@@ -236,6 +249,22 @@ impl Worker {
         }
     }
 
+    /// Answers those who wait for the read that failed.
+    fn start_afresh(&mut self) {
+        self.reader.start_afresh();
+        let last = Snapshot::clone(&self.publish.borrow());
+        let error = Some("reading the sockets failed: see the log for a panic".to_owned());
+        lock(&self.cache).finished(None);
+        self.publish.send_replace(Arc::new(Snapshot { error, ..last }));
+    }
+
+    /// Reads that are asked for meanwhile wait, as long as those who ask care to.
+    fn rest(&mut self, time: Duration) {
+        thread::sleep(time);
+    }
+}
+
+impl Worker {
     fn everything(&mut self, started: Instant) -> (Source, Snapshot) {
         let (source, outcome) = self.reader.read(started);
         (source, self.next_snapshot(started, source, outcome))

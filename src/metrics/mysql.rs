@@ -94,7 +94,7 @@ fn tls_handshakes(stats: &Stats) -> MetricFamily {
 }
 
 /// The decoder's own state: unscaled.
-fn decoder(stats: &Stats) -> [MetricFamily; 8] {
+fn decoder(stats: &Stats) -> [MetricFamily; 9] {
     let flows = stats.flows().fold(Family::new(&names::MYSQL_FLOWS), |family, (visibility, count)| {
         family.sample(&[visibility.label()], count as f64)
     });
@@ -113,6 +113,7 @@ fn decoder(stats: &Stats) -> [MetricFamily; 8] {
     [
         flows.build(),
         single(&names::MYSQL_GAPS, stats.gaps),
+        single(&names::MYSQL_CUT_REPLIES, stats.cut_replies),
         single(&names::MYSQL_DESYNCS, stats.desyncs),
         single(&names::MYSQL_RESYNCS, stats.resyncs),
         single(&names::CAPTURE_PACKETS, stats.packets),

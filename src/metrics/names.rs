@@ -158,7 +158,9 @@ metrics! {
     MYSQL_FLOWS = Gauge "dbwire_mysql_flows" ["visibility"]
         "Connections tracked now, by what can be seen of them.";
     MYSQL_GAPS = Counter "dbwire_mysql_gaps_total" []
-        "Holes in the TCP streams of sampled connections (packets lost, or cut by the snapshot length).";
+        "Holes in the TCP streams of sampled connections (packets lost, or requests cut by the snapshot length).";
+    MYSQL_CUT_REPLIES = Counter "dbwire_mysql_cut_replies_total" []
+        "Replies longer than what was captured of them, whose rows, late errors and status are unknown.";
     MYSQL_DESYNCS = Counter "dbwire_mysql_desyncs_total" []
         "Times the decoder lost its place in a conversation.";
     MYSQL_RESYNCS = Counter "dbwire_mysql_resyncs_total" []
@@ -182,6 +184,10 @@ metrics! {
         "1 if the collector has current data for this page.";
     SCRAPE_COLLECTOR_DURATION = Gauge "dbwire_scrape_collector_duration_seconds" ["collector"]
         "How long this page waited for the collector.";
+    COLLECTOR_PANICS = Counter "dbwire_collector_panics_total" ["collector"]
+        "Times a collector failed in a way that it never should, and began to count anew.";
+    LOG_SUPPRESSED = Counter "dbwire_log_suppressed_messages_total" []
+        "Log messages left out because too many of their kind came before them.";
     SANDBOX_INFO = Gauge "dbwire_sandbox_info" ["landlock", "seccomp"]
         "1, with how far the kernel keeps this process from files and system calls that it does not need.";
     BUILD_INFO = Gauge "dbwire_build_info" ["version", "revision", "rustversion", "features"]

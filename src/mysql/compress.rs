@@ -351,6 +351,12 @@ impl Blocks {
         }
     }
 
+    /// An unknown part of the direction is missing, to be found again at the start of a response.
+    pub fn cut(&mut self, codecs: &Codecs) {
+        self.release(codecs);
+        self.lost = true;
+    }
+
     /// Gives back what is borrowed; the rest of the block is passed over.
     pub fn release(&mut self, codecs: &Codecs) {
         if let Body::Compressed(ticket) = std::mem::replace(&mut self.body, Body::Skipped) {

@@ -3,6 +3,8 @@
 //! [`super::session`] frames the bytes and feeds [`Dialogue::message`]; this knows what each message means where it stands,
 //! which commands wait for a response, and when the place in a direction is lost or found again.
 
+mod cut;
+
 use super::{
     capabilities::Capabilities,
     command::{self, Command},
@@ -60,6 +62,8 @@ pub(super) struct Dialogue {
     /// The response to the first of `pending`.
     response: Response,
     first_response_at: Timestamp,
+    /// Once a part of that response was not captured: when its latest byte was seen.
+    cut_at: Option<Timestamp>,
     /// Sequence id of the next packet of a file that the client is sending.
     file: Option<u8>,
     pub(super) prepared: PreparedStatements,
@@ -89,6 +93,7 @@ impl Dialogue {
             doubt: if lost { Doubt::raised() } else { Doubt::default() },
             response: Response::new(Command::Ping),
             first_response_at: Timestamp(0),
+            cut_at: None,
             file: None,
             prepared: PreparedStatements::default(),
             quit: false,
@@ -233,6 +238,7 @@ impl Dialogue {
         if goes_on {
             return;
         }
+        self.end_cut_reply(bounds, observer);
         let code = message.head.first().filter(|_| message.sequence == 0);
         let Some(command) = code.and_then(|code| Command::from_code(*code)) else {
             self.lose(Direction::ToServer, observer);
@@ -400,8 +406,10 @@ impl Dialogue {
         match step {
             Step::More => {}
             Step::Lost => self.lose(Direction::ToClient, observer),
-            Step::Done => self.answered(&first, None, message, bounds, observer),
-            Step::Failed(error) => self.answered(&first, Some(error), message, bounds, observer),
+            Step::Done => self.answered(&first, None, message.at, message.late, bounds, observer),
+            Step::Failed(error) => {
+                self.answered(&first, Some(error), message.at, message.late, bounds, observer);
+            }
         }
     }
 
@@ -416,12 +424,14 @@ impl Dialogue {
         }
     }
 
-    /// The response to the first pending command is complete.
+    /// The response to the first pending command is complete with what was seen `at` that time, or some time before if it
+    /// is `late`.
     fn answered(
         &mut self,
         first: &Pending,
         error: Option<ServerError>,
-        last: &Message<'_>,
+        at: Timestamp,
+        late: bool,
         bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
@@ -438,13 +448,13 @@ impl Dialogue {
             command: first.command,
             statement: first.statement,
             first_response: self.first_response_at.nanos_since(first.requested_at),
-            duration: last.at.nanos_since(first.requested_at),
+            duration: at.nanos_since(first.requested_at),
             rows_returned: self.response.rows,
             rows_affected: self.response.affected,
             error,
         };
         // How long it took is not known where either end of it was lost.
-        if !first.late && !last.late {
+        if !first.late && !late {
             self.doubt.reply(reply, observer);
         }
         self.pending.pop(bounds);
@@ -504,6 +514,7 @@ impl Dialogue {
     /// What the commands that wait do to the session will not be seen.
     fn forget_pending(&mut self) {
         self.pending.clear();
+        self.cut_at = None;
         self.file = None;
         self.escapes = Escapes::Unknown;
         self.schema = SchemaId::UNKNOWN;

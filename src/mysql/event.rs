@@ -109,6 +109,9 @@ pub enum Event {
         /// Whether it led to anything.
         complete: bool,
     },
+    /// The end of the reply that is told next was not captured, on purpose: it is timed right, but its rows, a late error
+    /// and its status are not known.
+    CutReply,
     /// The decoder lost its place.
     Desync,
     /// It found it again.

@@ -114,6 +114,11 @@ impl Framer {
         if self.begun { self.length + u64::from(self.remaining) } else { 0 }
     }
 
+    /// When the message under way began; `None` between messages.
+    pub fn began_at(&self) -> Option<Timestamp> {
+        (!self.is_at_boundary()).then_some(self.first_at)
+    }
+
     /// Forgets a message under way: the next byte begins one.
     pub fn reset(&mut self, bounds: &Bounds) {
         self.clear_head(bounds);
@@ -182,12 +187,17 @@ impl Framer {
     /// [`Lost`] unless all of them belong to the payload of the packet under way. `Ok(Some)` if they were the last
     /// of a message.
     pub fn skip(&mut self, length: u32, at: Timestamp, why: Missing) -> Result<Option<Message<'_>>, Lost> {
-        if !self.begun || self.remaining < length || self.remaining == 0 {
+        if !self.holds(length) {
             return Err(Lost);
         }
         self.sealed = true;
         self.advance(length);
         Ok(self.is_complete().then(|| self.complete(at, why != Missing::Cut)))
+    }
+
+    /// Whether `length` missing bytes are all of the packet under way, so that [`Self::skip`] steps over them.
+    pub fn holds(&self, length: u32) -> bool {
+        self.begun && self.remaining > 0 && length <= self.remaining
     }
 
     /// Forgets a message under way, and gives back all memory.

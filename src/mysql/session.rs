@@ -123,6 +123,8 @@ impl Session {
     ) {
         if let Some(tls) = &mut self.tls {
             tls.data(direction, at, bytes, observer);
+        } else if direction == Direction::ToClient && self.dialogue.goes_on_cut(at) {
+            // Where a message begins in them is unknown.
         } else if self.compression.is_some() {
             self.unpack(direction, at, Input::Bytes(bytes), shared, observer);
         } else {
@@ -140,12 +142,41 @@ impl Session {
         shared: Shared<'_>,
         observer: &mut impl Observer,
     ) {
-        if let Some(tls) = &mut self.tls {
+        if (direction, why) == (Direction::ToClient, Missing::Cut) {
+            self.cut(at, length, shared, observer);
+        } else if let Some(tls) = &mut self.tls {
             tls.gap(direction, at, length, observer);
         } else if self.compression.is_some() {
             self.unpack(direction, at, Input::Gap(length), shared, observer);
         } else {
             self.missing(direction, at, length, why, shared.bounds, observer);
+        }
+    }
+
+    /// The next `length` bytes from the server were seen at `at`, but not captured: replies are cut.
+    ///
+    /// Where they are all of one packet nothing is lost. Else the response ends with the last byte that the server sends
+    /// before the client goes on, and what is in it remains unknown.
+    fn cut(&mut self, at: Timestamp, length: u32, shared: Shared<'_>, observer: &mut impl Observer) {
+        if let Some(tls) = &mut self.tls {
+            return tls.cut(at, length, observer);
+        }
+        if self.dialogue.goes_on_cut(at) {
+            return;
+        }
+        if self.compression.is_none() && self.server.holds(length) {
+            return self.missing(Direction::ToClient, at, length, Missing::Cut, shared.bounds, observer);
+        }
+        if let Some(compression) = &mut self.compression {
+            // What is in a block that is cut cannot be known.
+            compression.server.cut(shared.codecs);
+        }
+        if self.dialogue.cut_reply(at, self.server.began_at()) {
+            self.server.reset(shared.bounds);
+        } else if self.dialogue.loses_cut_reply(observer) {
+            self.tidy(shared.bounds);
+        } else if self.compression.is_none() {
+            self.missing(Direction::ToClient, at, length, Missing::Cut, shared.bounds, observer);
         }
     }
 

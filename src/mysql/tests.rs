@@ -86,6 +86,7 @@ fn word(event: &Event) -> String {
         Event::Error(error) => format!("error={}", error.code),
         Event::Login(login) => format!("login {}", login.label()),
         Event::TlsHandshake { version, complete } => format!("tls {} {complete}", version.label()),
+        Event::CutReply => "cut reply".to_owned(),
         Event::Desync => "desync".to_owned(),
         Event::Resync => "resync".to_owned(),
     }

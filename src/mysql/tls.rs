@@ -9,6 +9,8 @@
 //! adds a fixed number of bytes to each record (every AEAD), the length of what was encrypted is known, and tells a
 //! longer login exchange (another authentication method, a full exchange of caching_sha2_password) from commands.
 
+mod cut;
+
 use super::event::{Event, Observer, Reply, StatementRef};
 use crate::{digest::Statement, mysql::command::Command, packet::Timestamp, stream::Direction};
 
@@ -123,6 +125,17 @@ impl Records {
         Some(Record { kind, length: u16::from_be_bytes([high, low]), first_at: self.first_at, at })
     }
 
+    /// Whether `length` missing bytes are all of one record's body.
+    fn holds(&self, length: u32) -> bool {
+        !self.lost && self.header_length == 5 && length <= u32::from(self.remaining)
+    }
+
+    /// The record under way, if its header is known, as if it were complete.
+    fn abandon(&mut self, at: Timestamp) -> Option<Record> {
+        self.remaining = 0;
+        self.complete(at)
+    }
+
     /// `length` bytes are missing: harmless inside a record's body.
     fn skip(&mut self, length: u32, at: Timestamp) -> Option<Record> {
         match u16::try_from(length) {
@@ -206,6 +219,8 @@ pub struct Tls {
     /// The server's first handshake record.
     hello: Vec<u8>,
     exchange: Option<Exchange>,
+    /// Whether records may begin and end among bytes of the server's that were not captured, up to the client's next.
+    cut: bool,
     /// Whether the handshake's outcome was told.
     told: bool,
 }
@@ -221,6 +236,7 @@ impl Tls {
             overhead: None,
             hello: Vec::new(),
             exchange: None,
+            cut: false,
             told: false,
         }
     }
@@ -238,6 +254,9 @@ impl Tls {
         mut bytes: &[u8],
         observer: &mut impl Observer,
     ) {
+        if self.cut && self.passes_cut(direction, at) {
+            return;
+        }
         if self.records(direction).lost {
             if !begins_records(bytes) {
                 return self.pass_over(direction);

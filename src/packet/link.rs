@@ -93,6 +93,20 @@ fn by_ether_type(mut ether_type: [u8; 2], mut rest: &[u8]) -> Result<(Network, &
     Err(Undecoded::Link)
 }
 
+/// What is behind a VLAN tag that a cooked header does not mention. Of an arriving frame with two tags the kernel takes
+/// off the first; what it hands over begins with the second, but since Linux 6.10 with the EtherType behind it in the
+/// header (net/packet/af_packet.c, `vlan_get_protocol_dgram`). To be asked where the packet is none of what it is said to be.
+#[cold]
+pub(super) fn behind_hidden_tag(link: LinkType, packet: &[u8]) -> Option<(Network, &[u8])> {
+    let cooked = matches!(link, LinkType::LinuxSll | LinkType::LinuxSll2);
+    let (tag, behind) = packet.split_first_chunk::<4>().filter(|_| cooked)?;
+    match EtherType(u16::from_be_bytes([tag[2], tag[3]])) {
+        EtherType::IPV4 => Some((Network::Ipv4, behind)),
+        EtherType::IPV6 => Some((Network::Ipv6, behind)),
+        _ => None,
+    }
+}
+
 /// `DLT_NULL` has the family in the byte order of the host that captured, `DLT_LOOP` in network order. Each
 /// system has its own number for IPv6: Linux 10, NetBSD and OpenBSD 24, FreeBSD 28, macOS 30.
 #[inline]

@@ -35,6 +35,15 @@ struct Transport<'a> {
 #[inline]
 pub fn decode<'a>(link: LinkType, frame: &Frame<'a>) -> Result<Segment<'a>, Undecoded> {
     let (network, packet) = link::strip(link, frame.bytes)?;
+    behind_link(frame, network, packet).or_else(|layer| {
+        let (network, packet) = link::behind_hidden_tag(link, packet).ok_or(layer)?;
+        behind_link(frame, network, packet)
+    })
+}
+
+/// Decodes the rest of a frame.
+#[inline]
+fn behind_link<'a>(frame: &Frame<'a>, network: Network, packet: &'a [u8]) -> Result<Segment<'a>, Undecoded> {
     let link_length = frame.bytes.len() - packet.len();
     let to_frame_end = (frame.wire_length as usize).saturating_sub(link_length).max(packet.len());
     let transport = match network {

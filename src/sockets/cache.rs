@@ -62,6 +62,11 @@ impl Cache {
         self.resting_until = self.resting_until.max(resting_until);
     }
 
+    /// How long the read in flight has taken by now.
+    pub fn reading_for(&self, now: Instant) -> Option<Duration> {
+        self.reading_since.map(|since| now.saturating_duration_since(since))
+    }
+
     /// How long the collector still has to rest.
     pub fn cooldown(&self, now: Instant) -> Duration {
         self.resting_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
@@ -88,7 +93,9 @@ mod tests {
     fn reads_start_no_closer_together_than_the_time_to_live() {
         let (mut cache, start) = (Cache::new(SECOND), Instant::now());
         assert_eq!(cache.ask(start), Answer::Read(Scope::Everything));
+        assert_eq!(cache.reading_for(start + SECOND), Some(SECOND));
         cache.finished(None);
+        assert_eq!(cache.reading_for(start + SECOND), None);
         assert_eq!(cache.ask(start + SECOND - Duration::from_nanos(1)), Answer::Serve);
         assert_eq!(cache.ask(start + SECOND), Answer::Read(Scope::Everything));
     }

@@ -73,6 +73,8 @@ pub struct Stats {
     pub opened: u64,
     /// Holes in streams.
     pub gaps: u64,
+    /// Replies whose rows, late errors and status are not known, because their ends were not captured.
+    pub cut_replies: u64,
     /// Times the decoder lost its place.
     pub desyncs: u64,
     /// Times it found it again.
@@ -110,6 +112,7 @@ impl Stats {
             other_digests: DigestStats::default(),
             opened: 0,
             gaps: 0,
+            cut_replies: 0,
             desyncs: 0,
             resyncs: 0,
             limit_hits: [0; _],

@@ -167,6 +167,7 @@ impl Observer for Recorder {
                     self.digests.answered(self.stratum, statement, reply);
                 }
             }
+            Event::CutReply => self.stats.cut_replies += 1,
             Event::Desync => self.stats.desyncs += 1,
             Event::Resync => self.stats.resyncs += 1,
             _ => {}

@@ -200,7 +200,7 @@ impl Tally {
             Event::TlsHandshake { version, complete } => {
                 self.tls_handshakes[*version as usize][usize::from(*complete)] += 1;
             }
-            Event::Error(_) | Event::Desync | Event::Resync => {}
+            Event::Error(_) | Event::CutReply | Event::Desync | Event::Resync => {}
         }
     }
 

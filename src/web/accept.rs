@@ -108,7 +108,8 @@ fn escaping(range: &str) -> Option<Escaping> {
     Escaping::ALL.into_iter().find(|escaping| wanted.eq_ignore_ascii_case(escaping.label()))
 }
 
-fn coding(headers: &HeaderMap) -> Option<Coding> {
+/// The coding that suits the client best; `None` if there is none it accepts.
+pub fn coding(headers: &HeaderMap) -> Option<Coding> {
     let listed = |coding: Coding| {
         let named = elements(headers, ACCEPT_ENCODING).find(|element| coding.is_named(media_type(element)));
         let any = || elements(headers, ACCEPT_ENCODING).find(|element| media_type(element) == "*");

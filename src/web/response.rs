@@ -29,10 +29,15 @@ pub fn metrics(body: Bytes, agreed: &Negotiated) -> Page {
     if let Ok(content_type) = HeaderValue::try_from(content_type) {
         page.headers_mut().insert(CONTENT_TYPE, content_type);
     }
-    if agreed.coding != Coding::Identity {
-        page = with(page, CONTENT_ENCODING, agreed.coding.label());
+    varies(coded(page, agreed.coding))
+}
+
+/// Tells how the body is compressed, if it is.
+fn coded(page: Page, coding: Coding) -> Page {
+    match coding {
+        Coding::Identity => page,
+        Coding::Gzip | Coding::Zstd => with(page, CONTENT_ENCODING, coding.label()),
     }
-    varies(page)
 }
 
 /// The client accepts nothing of what there is.
@@ -50,16 +55,22 @@ pub fn bad_query(error: &SelectError) -> Page {
     page(StatusCode::BAD_REQUEST, PLAIN, format!("400 {error}\n"))
 }
 
-/// The page for people.
-pub fn landing(html: String) -> Page {
-    let mut page = page(StatusCode::OK, "text/html; charset=utf-8", html);
+/// The page for people; `html` is compressed already.
+pub fn landing(html: Bytes, coding: Coding) -> Page {
+    let mut page = fresh("text/html; charset=utf-8", html, coding);
     page.headers_mut().insert(CONTENT_SECURITY_POLICY, SECURITY_POLICY.clone());
-    with(with(page, CACHE_CONTROL, "no-store"), REFERRER_POLICY, "no-referrer")
+    with(page, REFERRER_POLICY, "no-referrer")
 }
 
-/// What the page for people shows, for programs.
-pub fn status(json: Vec<u8>) -> Page {
-    with(page(StatusCode::OK, "application/json", json), CACHE_CONTROL, "no-store")
+/// What the page for people shows, for programs; `json` is compressed already.
+pub fn status(json: Bytes, coding: Coding) -> Page {
+    fresh("application/json", json, coding)
+}
+
+/// What is old as soon as it was sent.
+fn fresh(content_type: &'static str, body: Bytes, coding: Coding) -> Page {
+    let page = coded(page(StatusCode::OK, content_type, body), coding);
+    with(with(page, VARY, "Accept-Encoding"), CACHE_CONTROL, "no-store")
 }
 
 /// A document, in Markdown, which browsers show as it is.
@@ -103,7 +114,7 @@ pub fn busy(limit: usize) -> Page {
 
 /// The page could not be made; the reason is in the log.
 pub fn failed() -> Page {
-    page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "500 the metrics could not be written, see the log\n")
+    page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "500 the page could not be written, see the log\n")
 }
 
 /// Says that another client may get another page (RFC 9110 section 12.5.5).
@@ -150,8 +161,8 @@ mod tests {
             (bad_query(&SelectError::Both), 400, PLAIN),
             (ready(true), 200, PLAIN),
             (ready(false), 503, PLAIN),
-            (landing("<!doctype html>".to_owned()), 200, "text/html; charset=utf-8"),
-            (status(b"{}".to_vec()), 200, "application/json"),
+            (landing(Bytes::from_static(b"<!doctype html>"), Coding::Gzip), 200, "text/html; charset=utf-8"),
+            (status(Bytes::from_static(b"{}"), Coding::Identity), 200, "application/json"),
             (doc("# API"), 200, PLAIN),
             (healthy(), 200, PLAIN),
             (not_found(), 404, PLAIN),
@@ -174,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_page_for_people_may_run_its_own_style_and_script_and_load_nothing() {
-        let page = landing(String::new());
+        let page = landing(Bytes::new(), Coding::Identity);
         let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");

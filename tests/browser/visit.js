@@ -137,11 +137,16 @@ async function looking(browser) {
   await page.close();
 }
 
+// Whether rates are of so many seconds: "rates of the last 12 s", or "… 1 min", which is all there is.
+function looked(seconds) {
+  const [, number, unit] = document.getElementById("digests-span").textContent.match(/(\d+)\s*(s|min)/) ?? [];
+  return number >= seconds || unit === "min";
+}
+
 async function withJavascript(browser) {
   const page = await open(browser);
   await charts(page);
-  await page.waitForFunction((seconds) => parseInt(document.getElementById("digests-span").textContent.match(/\d+/)?.[0], 10) >= seconds ||
-    /min/.test(document.getElementById("digests-span").textContent), { ...PATIENCE, timeout: 30000 + 1000 * seconds }, Number(seconds));
+  await page.waitForFunction(looked, { ...PATIENCE, timeout: 30000 + 1000 * seconds }, Number(seconds));
   await pointing(page);
   await sorting(page);
   seen.health = await page.$eval("#health", (node) => node.textContent);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that `make` needs: `packages.sh build` or `packages.sh test`.
+# Installs the Debian packages that `make` needs: `packages.sh build`, `test` or `picture`.
 #
 # Nothing is asked and no service is started or left enabled. What is there already is not touched, so a second
 # run takes milliseconds: the packages' own state is the stamp. Without root it names what to install; then the
@@ -40,10 +40,15 @@ perl -MDBD::mysql -e 1         | perl libdbd-mysql-perl
 ruby -rmysql2 -e 1             | ruby ruby-mysql2
 '
 
+picture_needs="$test_needs"'
+command -v pngquant            | pngquant
+'
+
 case "${1:-}" in
 build) needs=$build_needs ;;
 test) needs=$test_needs ;;
-*) echo "usage: $0 build|test" >&2; exit 2 ;;
+picture) needs=$picture_needs ;;
+*) echo "usage: $0 build|test|picture" >&2; exit 2 ;;
 esac
 
 missing() {
@@ -74,7 +79,7 @@ packages=$(missing)
 if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
     echo "Not installed: $packages" >&2
     echo "Install it as root:  apt-get update && apt-get install -y --no-install-recommends $packages" >&2
-    [ "$1" = test ] && exit 0
+    [ "$1" = build ] || exit 0
     echo "(without libpcap there is a sockets-only binary: cargo build --release --no-default-features)" >&2
     exit 1
 fi

@@ -1,10 +1,12 @@
 //! Answers requests: asks the collectors for what the pure side in [`crate::web`] makes pages of.
 
 use std::{
+    io,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use bytes::Bytes;
 use hyper::{HeaderMap, Request, Uri};
 use prometheus::proto::MetricFamily;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -15,7 +17,7 @@ use crate::{
     status::Status,
     web::{
         Route, Routes,
-        accept::{self, Negotiated},
+        accept::{self, Coding, Negotiated},
         deadline, page, response,
         response::Page,
         select::Selection,
@@ -51,10 +53,10 @@ impl App {
         match self.routes.find(request.method(), request.uri().path()) {
             Route::Metrics => self.metrics(request.uri(), request.headers()).await,
             Route::Landing => {
-                let html = |status: &Status| response::landing(page::html(&self.routes, status));
-                self.status(request.headers(), html).await
+                let html = |status: &Status| page::html(&self.routes, status).into_bytes();
+                self.status(request.headers(), html, response::landing).await
             }
-            Route::Status => self.status(request.headers(), |status| response::status(status.json())).await,
+            Route::Status => self.status(request.headers(), Status::json, response::status).await,
             Route::Doc(doc) => response::doc(doc.text),
             Route::Healthy => response::healthy(),
             Route::Ready => response::ready(self.collector.ready(deadline::within(request.headers())).await),
@@ -79,17 +81,28 @@ impl App {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match writer.write(families, agreed, self.created) {
             Ok(body) => response::metrics(body, agreed),
-            Err(error) => {
-                tracing::error!(%error, "the metrics could not be written");
-                response::failed()
-            }
+            Err(error) => Self::failed(&error),
         }
     }
 
-    async fn status(&self, headers: &HeaderMap, page: impl FnOnce(&Status) -> Page) -> Page {
+    fn failed(error: &io::Error) -> Page {
+        tracing::error!(%error, "a page could not be written");
+        response::failed()
+    }
+
+    async fn status(
+        &self,
+        headers: &HeaderMap,
+        text: impl FnOnce(&Status) -> Vec<u8>,
+        page: impl FnOnce(Bytes, Coding) -> Page,
+    ) -> Page {
+        // RFC 9110 section 12.5.3: who accepts no coding gets none.
+        let coding = accept::coding(headers).unwrap_or(Coding::Identity);
         let within = deadline::within(headers);
         let Some(_turn) = self.turn(within).await else { return response::busy(self.max_scrapes) };
-        page(&self.collector.status(within).await)
+        let text = text(&self.collector.status(within).await);
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write_text(&text, coding).map_or_else(|error| Self::failed(&error), |body| page(body, coding))
     }
 
     /// A place among those that are answered; `None` if none gets free in time, of which a client has `within`.
@@ -100,6 +113,8 @@ impl App {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
     use crate::io::process::Process;
 
@@ -147,6 +162,19 @@ mod tests {
         assert_eq!(status(&app, "/metrics?other=a").await, 200);
         let picture = Request::get("/metrics").header("accept", "image/png").body(()).unwrap();
         assert_eq!(app.answer(&picture).await.status(), 406);
+    }
+
+    #[tokio::test]
+    async fn the_page_for_people_and_its_json_are_compressed_as_the_client_likes() {
+        let app = app();
+        for path in ["/", "/api/v1/status"] {
+            for (accepted, coding) in [("gzip", Some("gzip")), ("gzip, zstd", Some("zstd")), ("br", None)] {
+                let request = Request::get(path).header("accept-encoding", accepted).body(()).unwrap();
+                let headers = app.answer(&request).await.into_parts().0.headers;
+                let told = headers.get("content-encoding").map(|coding| coding.to_str().unwrap());
+                assert_eq!((told, &headers["vary"]), (coding, &HeaderValue::from_static("Accept-Encoding")));
+            }
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Families → the bytes of a page, compressed or not, in memory that is used again.
+//! Families, or text → the bytes of a page, compressed or not, in memory that is used again.
 
 use std::{
     fmt,
@@ -43,7 +43,18 @@ impl Writer {
     ) -> io::Result<Bytes> {
         self.plain.clear();
         agreed.format.encode(families, created, &mut self.plain)?;
-        match agreed.coding {
+        self.pack(agreed.coding)
+    }
+
+    /// What is `text` already.
+    pub(super) fn write_text(&mut self, text: &[u8], coding: Coding) -> io::Result<Bytes> {
+        self.plain.clear();
+        self.plain.extend_from_slice(text);
+        self.pack(coding)
+    }
+
+    fn pack(&mut self, coding: Coding) -> io::Result<Bytes> {
+        match coding {
             Coding::Identity => self.ready.extend_from_slice(&self.plain),
             Coding::Gzip => self.gzip()?,
             Coding::Zstd => self.zstd()?,
@@ -89,5 +100,7 @@ mod tests {
             assert_eq!(unzipped, plain);
             assert_eq!(zstd::stream::decode_all(&write(Coding::Zstd)[..]).unwrap(), plain);
         }
+        let text = writer.write_text(b"<!doctype html>", Coding::Zstd).unwrap();
+        assert_eq!(zstd::stream::decode_all(&text[..]).unwrap(), b"<!doctype html>");
     }
 }

@@ -212,6 +212,20 @@ fn a_frame_cut_anywhere_never_gives_more_than_was_captured() {
     }
 }
 
+/// A cooked header that says IPv4, and a VLAN tag in front of it all the same.
+#[test]
+fn a_tag_that_a_cooked_header_does_not_mention_is_stepped_over() {
+    let packet = ipv4(40 + QUERY.len(), &[&TCP, QUERY]);
+    // Priority 2 looks like version 4; the plain tag does not.
+    for tag in [[0x40, 9, 0x08, 0x00], [0x00, 9, 0x08, 0x00]] {
+        let header = [&[0x08, 0x00, 0, 0, 0, 0, 0, 3, 0, 1, 0, 6][..], &[2; 8]].concat();
+        let bytes = [&header[..], &tag, &packet].concat();
+        let frame = Frame { timestamp: Timestamp(0), wire_length: bytes.len() as u32, bytes: &bytes };
+        let segment = decode(LinkType::LinuxSll2, &frame).unwrap();
+        assert_eq!((segment.payload, segment.cut), (QUERY, 0));
+    }
+}
+
 const LINKS: [LinkType; 5] =
     [LinkType::Loopback, LinkType::Ethernet, LinkType::RawIp, LinkType::LinuxSll, LinkType::LinuxSll2];
 

@@ -4,6 +4,9 @@
 const FIRST_ROWS = 20;
 const REORDER = 3;
 
+// Why there are dashes where the 95th percentile would be.
+const NO_P95 = "The 95th percentile is known of kinds of statements only, not of each.";
+
 class DigestsPanel {
   sortedBy = "share";
   descending = true;
@@ -23,7 +26,7 @@ class DigestsPanel {
     if (then === undefined) return;
     this.history = history;
     this.span = answer.uptime_seconds - then.uptime_seconds;
-    write(byId("digests-span"), `rates of the last ${duration(this.span)}${sampled(answer) ? ", estimated" : ""}`);
+    write(byId("digests-span"), `rates of the last ${duration(Math.round(this.span))}${sampled(answer) ? ", estimated" : ""}`);
     this.show(false);
   }
 
@@ -42,6 +45,7 @@ class DigestsPanel {
     const shown = this.all ? rows : rows.slice(0, FIRST_ROWS);
     const kept = reorder || this.table.rows.size === 0 ? shown : rows.filter(([key]) => this.table.rows.has(key));
     this.table.update(kept, !reorder);
+    write(this.note, rows.every(([, row]) => row.p95 === null) ? NO_P95 : "");
     this.more.hidden = rows.length <= FIRST_ROWS;
     write(this.more, this.all ? `Show the first ${FIRST_ROWS} only` : `Show all ${rows.length}`);
   }
@@ -76,7 +80,8 @@ class DigestsPanel {
       this.all = !this.all;
       this.show(true);
     });
-    byId("digests").replaceChildren(scroll, this.more);
+    this.note = element("p", { className: "note" });
+    byId("digests").replaceChildren(scroll, this.note, this.more);
     this.table = new Table(scroll, [
       { key: "text", title: "statement", heads: true, words: true, make: statement },
       { key: "share", title: "share of time", wide: true, make: shareCell, fill: fillShare },
@@ -119,7 +124,7 @@ function statement({ text, schema, id }) {
   return both;
 }
 
-const shareCell = () => element("span", {}, bar(), document.createTextNode(""));
+const shareCell = () => element("span", {}, bar(), element("span", { className: "part" }));
 function fillShare(cell, row) {
   fillBar(cell.firstChild, row.share);
   cell.firstChild.firstChild.classList.remove("full");

@@ -61,7 +61,7 @@ class History {
     const anew = last !== undefined && answer.uptime_seconds < last.uptime_seconds;
     if (anew) this.answers = this.points = [];
     answer.digests = new Map(answer.mysql?.traffic?.digests.map((digest) => [digestKey(digest), digest]));
-    this.answers = this.answers.filter((old) => old.uptime_seconds >= answer.uptime_seconds - SPAN).concat(answer);
+    this.answers = this.answers.filter((old) => old.uptime_seconds >= answer.uptime_seconds - SPAN - HOLE).concat(answer);
     const points = this.points.filter((old) => old.at >= answer.uptime_seconds - KEEP);
     this.points = points.concat(this.point(answer, anew ? undefined : last));
     return anew;
@@ -71,9 +71,10 @@ class History {
     return this.answers.at(-1);
   }
 
-  // The seconds that charts show: at first a minute, later all that is kept.
+  // The seconds that charts show: at first a minute, then two, then all that is kept.
   window() {
-    return Math.min(Math.max(this.points.at(-1).at - this.points[0].at, SPAN), KEEP);
+    const span = this.points.at(-1).at - this.points[0].at;
+    return span <= SPAN ? SPAN : span <= 2 * SPAN ? 2 * SPAN : KEEP;
   }
 
   // The answer `seconds` before the last one, or the oldest there is; undefined if there is but one.

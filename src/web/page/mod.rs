@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Routes, docs::Doc};
 use crate::status::{
     Level, Sockets, Status,
-    mysql::{Errors, Statements, Traffic},
+    mysql::{Digest, Errors, Statements, Traffic},
     sockets::Reading,
 };
 use format::{DASH, Number, count, duration, time};
@@ -89,6 +89,11 @@ impl Page<'_> {
         self.status.mysql.as_ref().is_some_and(|mysql| mysql.sampling.estimates())
     }
 
+    /// What stands before an estimate.
+    fn approximately(&self) -> &'static str {
+        if self.sampled() { "≈\u{202f}" } else { "" }
+    }
+
     fn why_no_traffic(&self) -> String {
         let Some(mysql) = &self.status.mysql else {
             return "MySQL is not captured: --no-collector.mysql.".to_owned();
@@ -103,6 +108,13 @@ impl Page<'_> {
 
 /// Where nothing but TLS is seen, say.
 const NO_DIGESTS: &str = "No statement could be told apart: those inside TLS cannot be read.";
+
+/// Why there are dashes where the 95th percentile would be.
+const NO_P95: &str = "The 95th percentile is known of kinds of statements only, not of each.";
+
+fn has_no_p95(digest: &Digest) -> bool {
+    digest.p95_seconds.is_none()
+}
 
 /// The kinds seen most often.
 fn kinds(traffic: &Traffic) -> Vec<&(&'static str, Statements)> {

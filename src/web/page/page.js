@@ -12,6 +12,10 @@ let pointed = null;
 let paused = false;
 let timer = null;
 let asking = false;
+// Whether the last question was not answered.
+let failing = false;
+// Whether it was started anew while it was looked at, a short while ago.
+let restarted = false;
 // When the last answer came.
 let received = Date.now();
 
@@ -51,9 +55,10 @@ function schedule(milliseconds) {
 
 function show(answer) {
   received = Date.now();
-  const anew = history.add(answer);
-  byId("warning").hidden = !anew;
-  if (anew) write(byId("warning"), "The exporter was started anew: what is shown begins there.");
+  failing = false;
+  restarted = history.add(answer) || (restarted && answer.uptime_seconds < SPAN);
+  byId("warning").hidden = !restarted;
+  if (restarted) write(byId("warning"), `The exporter was started anew at ${clock(received - 1000 * answer.uptime_seconds)}: what is shown begins there.`);
   document.body.classList.toggle("sampled", sampled(answer));
   showHealth(answer);
   traffic.update(history, pointed);
@@ -71,19 +76,27 @@ function showHealth({ health }) {
   write(line.lastElementChild, losing ? `${health.text} Packets are being lost now.` : health.text);
 }
 
+const clock = (milliseconds) => new Date(milliseconds).toLocaleTimeString([], { hour12: false });
+
 function tellTime() {
   const answer = history.last();
   if (!answer) return;
   const age = pointed === null ? 0 : answer.uptime_seconds - pointed;
-  const clock = new Date(received - 1000 * age).toLocaleTimeString([], { hour12: false });
-  write(byId("updated"), pointed === null ? `${paused ? "stopped at" : "live,"} ${clock}` : `at ${clock}`);
+  const what = pointed !== null ? "at" : failing ? "last answer" : paused ? "stopped at" : "live,";
+  write(byId("updated"), `${what} ${clock(received - 1000 * age)}`);
 }
 
 function warn(error) {
+  failing = true;
   const why = error.name === "TimeoutError" ? "it takes too long to answer" : error instanceof TypeError ? "no connection" : error.message;
-  const since = history.last() ? ` since ${new Date(received).toLocaleTimeString([], { hour12: false })}` : "";
-  write(byId("warning"), `The exporter tells nothing${since}: ${why}. Asking again.`);
+  const since = history.last() ? ` since ${clock(received)}` : "";
+  write(byId("warning"), `The exporter tells nothing${since}: ${why}. What is below is old. Asking again.`);
   byId("warning").hidden = false;
+  const line = byId("health");
+  line.className = "health failed";
+  write(line.firstElementChild, "No answer.");
+  write(line.lastElementChild, "");
+  tellTime();
 }
 
 byId("host").textContent = location.host;

@@ -55,12 +55,12 @@ class TrafficPanels {
   constructor(onPoint) {
     this.charts = [
       new Chart(byId("statements-chart"), {
-        lines: [{ style: "s1", wash: "wash", value: (point) => point.statements, band: (point) => point.band?.statements ?? 0 }],
+        lines: [{ style: "s1", wash: "wash", value: (point) => point.statements, band: (point) => point.band?.statements ?? null }],
         scale: linear, format: count, onPoint,
         describe: (points) => inWords("Statements a second", points, (point) => point.statements, count),
       }),
       new Chart(byId("errors-chart"), {
-        lines: [{ style: "bad", wash: "wash of-bad", value: (point) => point.errors, band: (point) => point.band?.errors ?? 0 }],
+        lines: [{ style: "bad", wash: "wash of-bad", value: (point) => point.errors, band: (point) => point.band?.errors ?? null }],
         scale: linear, format: count, onPoint,
         describe: (points) => inWords("Errors a second", points, (point) => point.errors, count),
       }),
