@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint bench bench-sockets fuzz picture setup-build setup-fuzz setup-test clean
+.PHONY: help run build test lint bench bench-instructions bench-sockets fuzz picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -38,6 +38,9 @@ lint: setup-build ## Check the format and the lints, with and without the captur
 
 bench: setup-build ## Run the benchmarks
 	$(CARGO) bench --locked --benches
+
+bench-instructions: setup-test ## Fail if decoding takes over 5 % more instructions than recorded (RECORD=1: record)
+	$(CARGO) bench --locked --bench instructions $(if $(RECORD),-- --record)
 
 bench-sockets: setup-build ## As root: what counting sockets costs, here and elsewhere (SIZES=…, SUSTAINED=…, LATENCY=…)
 	$(CARGO) bench --locked --bench sockets -- $(if $(SUSTAINED),--sustained $(SUSTAINED),$(if $(LATENCY),--latency $(LATENCY),$(SIZES)))

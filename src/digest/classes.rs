@@ -8,7 +8,7 @@ pub(super) const SPACE: u8 = 2;
 pub(super) const DIGIT: u8 = 4;
 /// ASCII letters, which are in [`WORD`], too.
 pub(super) const LETTER: u8 = 8;
-/// Characters that never begin anything but themselves.
+/// Characters that never begin anything but themselves, nor end a statement.
 pub(super) const PLAIN_SYMBOL: u8 = 16;
 
 const CLASSES: &[u8; 256] = &{

@@ -4,8 +4,12 @@
 //! decide that (an unterminated quote, a cut token, bytes that mean different things in different character
 //! sets) the lexer stops with [`None`] instead of guessing. Each byte is looked at a bounded number of times.
 
-use memchr::{memchr, memchr2, memmem};
+mod charsets;
+mod strings;
 
+use memchr::{memchr, memmem};
+
+use self::charsets::is_character_set;
 use super::classes::{DIGIT, LETTER, PLAIN_SYMBOL, SPACE, WORD, count, is, is_space, is_word};
 
 /// What a [`Token`] is.
@@ -69,21 +73,34 @@ pub(super) struct Lexer<'a> {
     rest: &'a [u8],
     complete: bool,
     escapes: Escapes,
-    /// Inside a comment whose text the server executes.
-    executed: bool,
+    /// Inside a comment whose text the server executes, which ends here.
+    executed: Option<usize>,
+    double_quotes: DoubleQuotes,
+}
+
+/// What double quotes are, as far as it makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DoubleQuotes {
+    /// A string, or an identifier (`ANSI_QUOTES`): both end at the same quote, so far.
+    Either,
+    /// A string: the text could not be read otherwise.
+    String,
+    /// An identifier, in which a backslash is a character as any other.
+    Identifier,
 }
 
 impl<'a> Lexer<'a> {
     /// A lexer for `sql`; `complete` says whether nothing was cut off its end.
     pub(super) fn new(sql: &'a [u8], complete: bool, escapes: Escapes) -> Self {
-        Self { sql, rest: sql, complete, escapes, executed: false }
+        Self { sql, rest: sql, complete, escapes, executed: None, double_quotes: DoubleQuotes::Either }
     }
 
     /// The next token; [`Kind::End`] again and again at the end of a complete statement. `None` if the bytes
     /// are not certain to be a token, or it may go on where the statement was cut.
     pub(super) fn next(&mut self) -> Option<Token<'a>> {
         let Some(&first) = self.rest.first() else {
-            return (self.complete && !self.executed).then_some(Token { kind: Kind::End, bytes: &[] });
+            return (self.complete && self.executed.is_none())
+                .then_some(Token { kind: Kind::End, bytes: &[] });
         };
         let (kind, length) = self.scan(first)?;
         let (bytes, rest) = self.rest.split_at_checked(length)?;
@@ -91,11 +108,19 @@ impl<'a> Lexer<'a> {
             return None;
         }
         self.rest = rest;
-        if first == b';' {
-            // The statement before it may have changed the mode, and the server's word for that is yet to come.
+        // To a server that does not execute the comment it ends there, whatever that stands in.
+        if self.executed.is_some_and(|end| self.position() > end) {
+            return None;
+        }
+        if changes_sql_mode(kind, bytes) {
             self.escapes = Escapes::Unknown;
         }
         Some(Token { kind, bytes })
+    }
+
+    /// Where the next token begins.
+    fn position(&self) -> usize {
+        self.sql.len() - self.rest.len()
     }
 
     /// Steps over words, white space and symbols, up to a token that may be something else (or just as well may
@@ -113,7 +138,7 @@ impl<'a> Lexer<'a> {
             } else if is(first, SPACE) {
                 1 + count(behind, SPACE)
             } else if is(first, PLAIN_SYMBOL)
-                || (first == b'*' && !self.executed)
+                || (first == b'*' && self.executed.is_none())
                 || (first == b'.' && !behind.first().is_some_and(|&next| is(next, DIGIT)))
             {
                 1
@@ -137,8 +162,7 @@ impl<'a> Lexer<'a> {
 
     /// The byte before the next token, if there is one.
     fn preceding(&self) -> Option<u8> {
-        let at = self.sql.len() - self.rest.len();
-        self.sql.get(at.checked_sub(1)?).copied()
+        self.sql.get(self.position().checked_sub(1)?).copied()
     }
 
     /// Kind and length of the token at the beginning of `rest`, whose first byte is `first`.
@@ -160,9 +184,9 @@ impl<'a> Lexer<'a> {
                 Some((Kind::Comment, line(rest)))
             }
             b'/' if second == Some(b'*') => self.comment(),
-            b'*' if second == Some(b'/') && self.executed => {
-                self.executed = false;
-                Some((Kind::Comment, 2))
+            b'*' if second == Some(b'/') && self.executed.is_some() => {
+                let ends_here = self.executed.take() == Some(self.position());
+                ends_here.then_some((Kind::Comment, 2))
             }
             b'!'..=b'~' => Some((Kind::Symbol, 1)),
             _ => None,
@@ -180,21 +204,24 @@ impl<'a> Lexer<'a> {
             _ => None,
         };
         if let Some(mark) = mark {
-            let (version, digits) = version(self.rest.get(mark..)?);
+            let text = self.rest.get(mark..)?;
+            let (version, digits) = version(text);
+            let end = skipped(text)?;
             if !is_never_executed(version) {
-                if self.executed {
+                if self.executed.is_some() {
                     return None;
                 }
-                self.executed = true;
+                self.executed = Some(self.position() + mark + end);
                 return Some((Kind::Comment, mark + digits));
             }
+            return Some((Kind::Comment, mark + end + 2));
         }
         let end = memmem::find(self.rest.get(2..)?, b"*/")?;
         Some((Kind::Comment, end + 4))
     }
 
     /// An unquoted identifier, or a literal that begins with its prefix or introducer.
-    fn word(&self, first: u8) -> Option<(Kind, usize)> {
+    fn word(&mut self, first: u8) -> Option<(Kind, usize)> {
         let length = count(self.rest, WORD);
         let (word, behind) = self.rest.split_at_checked(length)?;
         match (word, behind.first()) {
@@ -214,7 +241,7 @@ impl<'a> Lexer<'a> {
 
     /// The length of the literal that a character set's introducer stands before, if it is one; `Some(None)` if
     /// it is not terminated.
-    fn introduced(&self, text: &[u8]) -> Option<Option<usize>> {
+    fn introduced(&mut self, text: &[u8]) -> Option<Option<usize>> {
         match *text {
             [b'\'' | b'"', ..] => Some(self.string(text)),
             [b'x' | b'X' | b'b' | b'B', ref quoted @ ..] if quoted.first() == Some(&b'\'') => {
@@ -222,29 +249,6 @@ impl<'a> Lexer<'a> {
             }
             [b'0', b'x' | b'b', ..] => Some(Some(number(text))),
             _ => None,
-        }
-    }
-
-    /// The length of a string, quotes included. Two quotes in a row stand for one.
-    fn string(&self, text: &[u8]) -> Option<usize> {
-        let (&quote, mut rest) = text.split_first()?;
-        loop {
-            let at = memchr2(quote, b'\\', rest)?;
-            let (before, from) = rest.split_at_checked(at)?;
-            rest = match *from {
-                [b'\\', escaped, ..] if self.escapes == Escapes::Unknown && escaped == quote => return None,
-                [b'\\', ref escaped @ ..] if self.escapes != Escapes::QuoteOnly => {
-                    // In GBK, Big5 or Shift-JIS this may be the second byte of a character.
-                    if before.last().is_some_and(|&byte| !byte.is_ascii()) && !ends_in_utf8(before) {
-                        return None;
-                    }
-                    escaped.get(1..)?
-                }
-                [b'\\', ref rest @ ..] => rest,
-                [_, second, ref rest @ ..] if second == quote => rest,
-                [_, ref rest @ ..] => return Some(text.len() - rest.len()),
-                [] => return None,
-            };
         }
     }
 
@@ -267,7 +271,7 @@ impl<'a> Lexer<'a> {
     /// identifiers: a text with quotes or comments in it would be cut differently by them, so it is not certain.
     ///
     /// [MySQL manual, 11.2.4]: https://dev.mysql.com/doc/refman/8.4/en/identifiers.html
-    fn dollar(&self) -> Option<(Kind, usize)> {
+    fn dollar(&mut self) -> Option<(Kind, usize)> {
         let tag = self.rest.get(1..)?.iter().position(|&byte| byte == b'$' || !is_word(byte));
         let Some((mark, behind)) = tag.and_then(|tag| self.rest.split_at_checked(tag + 2)) else {
             return self.word(b'$');
@@ -278,6 +282,19 @@ impl<'a> Lexer<'a> {
         let text = behind.get(..memmem::find(behind, mark)?)?;
         let ambiguous = text.iter().any(|byte| b"'\"`#\\-/".contains(byte));
         (!ambiguous).then_some((Kind::Literal, mark.len() * 2 + text.len()))
+    }
+}
+
+/// Where the end of a comment that is not executed stands in `text`: comments in it are passed over
+/// (`consume_comment` in `sql/sql_lex.cc`).
+fn skipped(text: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let end = from + memmem::find(text.get(from..)?, b"*/")?;
+        match memmem::find(text.get(from..end)?, b"/*") {
+            Some(_) => from = end + 2,
+            None => return Some(end),
+        }
     }
 }
 
@@ -319,62 +336,15 @@ fn is_never_executed(version: u32) -> bool {
     version == 99_999 || version >= 200_000
 }
 
-/// Whether the last character of `text`, which is not ASCII, is whole and valid UTF-8.
-fn ends_in_utf8(text: &[u8]) -> bool {
-    (2..=4).any(|length| {
-        text.len().checked_sub(length).and_then(|from| text.get(from..)).is_some_and(|last| {
-            std::str::from_utf8(last).is_ok_and(|character| character.chars().count() == 1)
-        })
-    })
-}
-
-/// Names that make `_name` an introducer: `SHOW CHARACTER SET` of MySQL 8.4 and MariaDB 11.
-fn is_character_set(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 42] = [
-        b"armscii8",
-        b"ascii",
-        b"big5",
-        b"binary",
-        b"cp1250",
-        b"cp1251",
-        b"cp1256",
-        b"cp1257",
-        b"cp850",
-        b"cp852",
-        b"cp866",
-        b"cp932",
-        b"dec8",
-        b"eucjpms",
-        b"euckr",
-        b"gb18030",
-        b"gb2312",
-        b"gbk",
-        b"geostd8",
-        b"greek",
-        b"hebrew",
-        b"hp8",
-        b"keybcs2",
-        b"koi8r",
-        b"koi8u",
-        b"latin1",
-        b"latin2",
-        b"latin5",
-        b"latin7",
-        b"macce",
-        b"macroman",
-        b"sjis",
-        b"swe7",
-        b"tis620",
-        b"ucs2",
-        b"ujis",
-        b"utf16",
-        b"utf16le",
-        b"utf32",
-        b"utf8",
-        b"utf8mb3",
-        b"utf8mb4",
-    ];
-    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+/// Whether a token may end what is known of the session's `sql_mode`: it names it, or another statement follows the one
+/// that has changed it.
+fn changes_sql_mode(kind: Kind, token: &[u8]) -> bool {
+    match kind {
+        Kind::Symbol => token == b";",
+        Kind::Word => token.eq_ignore_ascii_case(b"sql_mode"),
+        Kind::Quoted => token.eq_ignore_ascii_case(b"`sql_mode`"),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -116,13 +116,7 @@ fn write(sql: &[u8], complete: bool, escapes: Escapes, text: &mut Text) -> Optio
     };
     let mut lexer = Lexer::new(sql, complete, escapes);
     match heading(&lexer) {
-        Some(Heading { words, rule: Rule::Redact }) => {
-            for word in words {
-                text.verbatim(word.as_bytes());
-                text.verbatim(b" ");
-            }
-            text.value();
-        }
+        Some(Heading { words, rule: Rule::Redact }) => write_redacted(words, text),
         Some(Heading { rule: Rule::Call, .. }) => write_call(&mut lexer, text)?,
         Some(Heading { rule: Rule::Rows, .. }) => write_tokens(&mut lexer, Rows::Awaited, text)?,
         None => write_tokens(&mut lexer, Rows::None, text)?,
@@ -174,6 +168,15 @@ const HEADINGS: &[Heading] = &[
     redact(&["show", "grants"]),
     redact(&["show", "create", "user"]),
 ];
+
+/// The words a statement begins with, and a value in place of the rest.
+fn write_redacted(words: &[&str], text: &mut Text) {
+    for word in words {
+        text.verbatim(word.as_bytes());
+        text.verbatim(b" ");
+    }
+    text.value();
+}
 
 /// The row of [`HEADINGS`] that the statement begins with.
 fn heading(lexer: &Lexer<'_>) -> Option<Heading> {
@@ -228,10 +231,20 @@ fn write_tokens(lexer: &mut Lexer<'_>, mut rows: Rows, text: &mut Text) -> Optio
     let mut depth = 0usize;
     let mut previous = Kind::Space;
     let mut gap = false;
+    // Whether another statement begins.
+    let mut begins = false;
     loop {
+        let before = begins.then(|| lexer.clone());
         let token = lexer.next()?;
         if std::mem::take(&mut gap) && must_separate(text, &token) {
             text.code(b" ");
+        }
+        if let Some(before) = before.filter(|_| !matches!(token.kind, Kind::Space | Kind::Comment)) {
+            begins = false;
+            if let Some(Heading { words, rule: Rule::Redact }) = heading(&before) {
+                write_redacted(words, text);
+                return Some(());
+            }
         }
         match token.kind {
             Kind::End => return (depth == 0).then_some(()),
@@ -255,6 +268,7 @@ fn write_tokens(lexer: &mut Lexer<'_>, mut rows: Rows, text: &mut Text) -> Optio
                 text.code(token.bytes);
                 match token.bytes {
                     b"(" => depth += 1,
+                    b";" => begins = true,
                     b")" => depth = depth.checked_sub(1)?,
                     _ => {}
                 }

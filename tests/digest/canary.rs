@@ -68,3 +68,50 @@ fn a_statement_cut_in_the_middle_of_a_literal_does_not_show_it() {
         }
     }
 }
+
+#[test]
+fn what_servers_may_read_in_two_ways_shows_nothing_of_either() {
+    let statements: [&[u8]; 16] = [
+        // A backslash is one character only, since the statement before, or for this one.
+        b"set sql_mode='NO_BACKSLASH_ESCAPES'; select '\\', 'canary' -- '",
+        b"set @@session.SQL_MODE=concat('NO_BACKSLASH_','ESCAPES'); select '\\', 'canary' -- '",
+        b"execute s; select '\\', 'canary' -- '",
+        b"begin not atomic set sql_mode=@m; select '\\', 'canary' -- '\n; end",
+        b"set statement `sql_mode`='NO_BACKSLASH_ESCAPES' for select '\\', 'canary' -- '",
+        b"select /*! 1; */ '\\', 'canary' -- '",
+        // With ANSI_QUOTES it is one character of an identifier.
+        b"select \"a\\\", 'x \"canary' -- '",
+        b"select \"a\\\", '\\\"canary' -- '",
+        // In GBK, in GBK behind an escape, and in Shift-JIS it is the second byte of a character.
+        b"select '\xe4\xbd\xa0\\', 'canary' -- '",
+        b"select '\\\xe4\xbd\xa0\\', 'canary' -- '",
+        b"select '\xc3\x89\\', 'canary' -- '",
+        b"select '\xe4\xbd\xa0\\\\', 'canary' -- '",
+        // Comments that some servers execute, and some do not.
+        b"select /*!50701 ' */ 'canary' -- ' */",
+        b"select /*M! ' */ 'canary' -- ' */",
+        b"select /*!99999 a /* b */ canary */ 1",
+        b"select 1; create user canary identified by 'canary'",
+    ];
+    for sql in statements {
+        let text = text(sql).unwrap_or_default();
+        assert!(!text.contains(CANARY), "{}\n{text}", sql.escape_ascii());
+    }
+}
+
+#[test]
+fn what_can_be_read_in_one_way_only_has_a_text() {
+    for (sql, expected) in [
+        ("select \"it\\\"s\"", "select ?"),
+        ("select \"say \\\"hi\\\"\", 'a'", "select ?, ?"),
+        ("insert into t values ('{\\\"a\\\":\\\"é\\\"}')", "insert into t values(?+)"),
+        ("select 'café\\'s'; select 'b'", "select ?; select ?"),
+        ("select 'a\\'b';", "select ?"),
+        ("select /*!50000 a, /* b */ c, */ d", "select a, c, d"),
+        ("select /*!99999 a /* b */ c */ d", "select d"),
+        ("set sql_mode='ANSI'; select 'it''s'", "set sql_mode=?; select ?"),
+        ("select 1; grant all on a to b", "select ?; grant ?"),
+    ] {
+        assert_eq!(text(sql.as_bytes()).as_deref(), Some(expected), "{sql}");
+    }
+}

@@ -76,6 +76,23 @@ pub(crate) const FORMS: &[&str] = &[
     "explain select a from t where b={}",
     "select 1; select {}",
     "begin not atomic set @a={}; end",
+    "set statement max_statement_time=1 for select {}",
+    "signal sqlstate {} set message_text={}, mysql_errno=1",
+    "create table t (a int) engine=federated connection={}",
+    "create or replace server s foreign data wrapper mysql options (host {}, password {})",
+    "alter server s options (password {})",
+    "create user u identified via p using {}",
+    "install plugin p soname {}",
+    "load xml infile {} into table t rows identified by {}",
+    "handler t read i = ({}) where a={}",
+    "kill query id {}",
+    "select date {}, time {}, timestamp {}",
+    "select @{} := {}",
+    "select json_value(a, {}), a->>{} from t",
+    "create event e on schedule at {} do select {}",
+    "purge binary logs to {}",
+    "create definer=u@h view v as select {}",
+    "get diagnostics condition {} @a = message_text",
 ];
 
 /// Literal forms that hold the canary, as words where the form has words and as digits where it has digits.

@@ -6,7 +6,7 @@ use std::path::Path;
 const SERVER: u16 = 3306;
 /// PROTOCOL_41, SECURE_CONNECTION, CONNECT_WITH_DB and PLUGIN_AUTH.
 const CAPABILITIES: u32 = 1 << 9 | 1 << 15 | 1 << 3 | 1 << 19;
-/// Nanoseconds from a request to its response.
+/// What [`Conversation::answer_time`] is at first.
 const ANSWER_TIME: u64 = 1_000_000;
 
 /// One connection's packets, in order; each goes to `sink` with its time in nanoseconds.
@@ -17,13 +17,16 @@ pub struct Conversation<F: FnMut(u64, &[u8])> {
     next: [u32; 2],
     /// Of the next request.
     pub now: u64,
+    /// Nanoseconds from a request to its response, less the microsecond that a packet takes.
+    pub answer_time: u64,
     frame: Vec<u8>,
 }
 
 impl<F: FnMut(u64, &[u8])> Conversation<F> {
     /// Logs in from a client's port, into `schema`.
     pub fn open(port: u16, schema: &str, now: u64, sink: F) -> Self {
-        let mut new = Self { sink, port, next: [1000, 5000], now, frame: Vec::new() };
+        let mut new =
+            Self { sink, port, next: [1000, 5000], now, answer_time: ANSWER_TIME, frame: Vec::new() };
         new.send(0, 0x02, &[]);
         new.send(1, 0x12, &[]);
         let mut greeting = b"\x0a8.0.40\0\x01\0\0\0aaaaaaaa\0".to_vec();
@@ -46,7 +49,7 @@ impl<F: FnMut(u64, &[u8])> Conversation<F> {
     /// A request and its response.
     pub fn exchange(&mut self, request: &[u8], response: &[u8]) {
         self.packet(0, 0, request);
-        self.now += ANSWER_TIME;
+        self.now += self.answer_time;
         self.packet(1, 1, response);
     }
 
