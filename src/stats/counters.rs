@@ -60,7 +60,9 @@ pub struct Stats {
     /// What durations are measured with.
     pub scale: Scale,
     closed: [u64; Closed::ALL.len()],
-    /// See [`Self::finished_unseen`].
+    /// Of those, the ones for which [`Self::finished_unseen`] chose the reason.
+    unseen_ends: [u64; Closed::ALL.len()],
+    /// What it still owes to quits, of one end.
     quits_owed: f64,
     flows: [u64; Visibility::ALL.len()],
     /// The code of each slot of [`Tally`]'s errors; at most [`limits::ERROR_CODES`].
@@ -105,6 +107,7 @@ impl Stats {
             observed: Tally::default(),
             estimated: Tally::default(),
             closed: [0; _],
+            unseen_ends: [0; _],
             quits_owed: 0.0,
             flows: [0; _],
             error_codes: Vec::new(),
@@ -132,12 +135,15 @@ impl Stats {
     /// A connection whose payload was not captured finished. Whether its client said that it leaves is not known: as
     /// many are taken to have as of the others.
     pub fn finished_unseen(&mut self) {
-        let [quit, finished] = [Closed::Quit, Closed::Fin].map(|reason| self.closed[reason as usize] as f64);
+        let [quit, finished] = [Closed::Quit, Closed::Fin]
+            .map(|reason| (self.closed[reason as usize] - self.unseen_ends[reason as usize]) as f64);
         let share = if quit > 0.0 { quit / (quit + finished) } else { 0.0 };
         self.quits_owed += share;
         let quits = self.quits_owed >= 0.5;
         self.quits_owed -= f64::from(u8::from(quits));
-        self.closed(if quits { Closed::Quit } else { Closed::Fin });
+        let reason = if quits { Closed::Quit } else { Closed::Fin };
+        self.unseen_ends[reason as usize] += 1;
+        self.closed(reason);
     }
 
     /// A connection became visible to this degree.
