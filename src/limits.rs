@@ -22,36 +22,38 @@ pub const REQUEST_HEAD: usize = 16 * 1024;
 pub const RESPONSE_HEAD: usize = 1024;
 /// Bytes of a split message that each direction of each connection may keep however little is left of
 /// [`MESSAGE_BYTES`]: enough to tell its command and its statement's kind.
-pub const MESSAGE_OWN: usize = 256;
+pub const MESSAGE_OWN: usize = 64;
 /// Bytes kept of split messages beyond those, over all connections.
-pub const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+pub const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes that decompressors may take. Beyond it the one that was used least recently is taken from its block.
-pub const DECOMPRESSOR_BYTES: usize = 24 * 1024 * 1024;
+pub const DECOMPRESSOR_BYTES: usize = 8 * 1024 * 1024;
 /// Commands of one connection that wait for their response.
 pub const PIPELINE: usize = 1024;
 /// Of these, each connection has room for so many however little is left of [`PIPELINE_TOTAL`].
-pub const PIPELINE_OWN: usize = 16;
+pub const PIPELINE_OWN: usize = 4;
 /// Room for waiting commands beyond those, over all connections.
-pub const PIPELINE_TOTAL: usize = 1 << 18;
+pub const PIPELINE_TOTAL: usize = 1 << 16;
 /// Bytes a waiting command takes.
 pub const PIPELINE_BYTES: usize = 32;
 /// Prepared statements remembered for one connection.
 pub const PREPARED_PER_CONNECTION: usize = 4096;
 /// Of these, each connection may keep so many however little is left of [`PREPARED_TOTAL`].
-pub const PREPARED_OWN: usize = 16;
+pub const PREPARED_OWN: usize = 4;
 /// Prepared statements remembered beyond those, over all connections.
-pub const PREPARED_TOTAL: usize = 1 << 20;
+pub const PREPARED_TOTAL: usize = 1 << 17;
 /// Bytes a prepared statement takes, its share of the map included.
 pub const PREPARED_BYTES: usize = 48;
 /// Bytes a connection takes in the table: its slot, and its places in the index and the queues.
 pub const FLOW_BYTES: usize = 1024;
 /// Bytes a connection may take beside its slot without asking for a share of anything: the starts of two split
 /// messages, its first waiting commands and prepared statements, what is kept of a TLS handshake, empty queues.
-pub const OWN_BYTES: usize = 3072;
+pub const OWN_BYTES: usize = 2048;
 /// Different `(code, sqlstate)` pairs that get a series of their own.
 pub const ERROR_CODES: usize = 24;
 /// Names of schemas that are told apart.
 pub const SCHEMAS: usize = 1024;
+/// Bytes of the longest name of a user: MariaDB allows 128 characters, MySQL 32.
+pub const USER_NAME: usize = 128;
 /// Texts of digests kept in each of two generations, of 120 characters at most: 2 MiB for most texts, 8 MiB at worst.
 pub const DIGEST_TEXTS: usize = 8192;
 /// Digests in a report; each takes 5 KiB.
@@ -81,11 +83,15 @@ pub enum Limit {
     ErrorCodes,
     /// [`SCHEMAS`]: further schemas count as `other`.
     Schemas,
+    /// `--mysql.max-users`: further users count as `other`.
+    Users,
+    /// `--mysql.max-clients`: further clients count as `other`.
+    Clients,
 }
 
 impl Limit {
     /// Every limit, in the order of the enum (its discriminants index counters).
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Flows,
         Self::HalfOpenFlows,
         Self::DirectionBytes,
@@ -96,6 +102,8 @@ impl Limit {
         Self::PreparedStatements,
         Self::ErrorCodes,
         Self::Schemas,
+        Self::Users,
+        Self::Clients,
     ];
 
     /// Value of the `limit` label.
@@ -111,6 +119,8 @@ impl Limit {
             Self::PreparedStatements => "prepared_statements",
             Self::ErrorCodes => "error_codes",
             Self::Schemas => "schemas",
+            Self::Users => "users",
+            Self::Clients => "clients",
         }
     }
 
@@ -126,7 +136,9 @@ impl Limit {
             | Self::DirectionBytes
             | Self::DecompressorBytes
             | Self::ErrorCodes
-            | Self::Schemas => 0,
+            | Self::Schemas
+            | Self::Users
+            | Self::Clients => 0,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     },
     stats::{
         Closed, Recorder, Stats,
+        askers::Asker,
         profile::Profile,
         tally::{Stratum, Weights},
     },
@@ -219,8 +220,10 @@ impl Pipeline {
         let hits = self.bounds.hits();
         let stats = self.sink.recorder.publish();
         // The others are the counters' own.
-        let shared = |limit: &Limit| !matches!(limit, Limit::ErrorCodes | Limit::Schemas);
-        for limit in Limit::ALL.into_iter().filter(shared) {
+        let own = |limit: &Limit| {
+            matches!(limit, Limit::ErrorCodes | Limit::Schemas | Limit::Users | Limit::Clients)
+        };
+        for limit in Limit::ALL.into_iter().filter(|limit| !own(limit)) {
             stats.limit_hits[limit as usize] = hits[limit as usize];
         }
         stats
@@ -336,6 +339,8 @@ struct Connection {
     session: Session,
     /// As which it is counted among the connections.
     visibility: Visibility,
+    /// Who it has logged in as.
+    asker: Asker,
     /// Its end has been counted; what was held back may still be delivered.
     closed: bool,
     key: FlowKey,
@@ -381,7 +386,15 @@ impl Handler<Connection> for Sink {
         let visibility = session.visibility();
         self.recorder.stats.flow_appears(visibility);
         let opened_in = if start == Start::Opening { self.serial } else { 0 };
-        Connection { session, visibility, closed: false, key: *key, opened_in, measured_in: (0, 0) }
+        Connection {
+            session,
+            visibility,
+            asker: Asker::default(),
+            closed: false,
+            key: *key,
+            opened_in,
+            measured_in: (0, 0),
+        }
     }
 
     fn opened(&mut self) {
@@ -404,6 +417,7 @@ impl Handler<Connection> for Sink {
 
     fn closed(&mut self, connection: &mut Connection, ending: Ending) {
         connection.closed = true;
+        self.recorder.turn_to(connection.asker, connection.key.client.address);
         connection.session.closed(&mut self.recorder);
         self.recorder.stats.flow_disappears(connection.visibility);
         self.recorder.stats.closed(match ending {
@@ -415,6 +429,7 @@ impl Handler<Connection> for Sink {
     }
 
     fn left_open(&mut self, connection: &mut Connection) {
+        self.recorder.turn_to(connection.asker, connection.key.client.address);
         connection.session.settle(&mut self.recorder);
     }
 
@@ -436,8 +451,10 @@ impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
-        let Connection { session, visibility, closed, .. } = &mut *self.connection;
+        let Connection { session, visibility, asker, closed, key, .. } = &mut *self.connection;
+        self.recorder.turn_to(*asker, key.client.address);
         feed(session, self.shared, self.recorder);
+        *asker = self.recorder.asker();
         let now = session.visibility();
         if now != *visibility && !*closed {
             self.recorder.stats.flow_disappears(*visibility);

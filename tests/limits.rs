@@ -192,7 +192,7 @@ fn prepared_statements_are_remembered_up_to_a_bound() {
     let attack = Attack {
         name: "10,000 connections with 100 prepared statements",
         most: 10_000 * EACH + limits::PREPARED_TOTAL * limits::PREPARED_BYTES,
-        hits: &[],
+        hits: &[Limit::PreparedStatements],
         steps: 10_000,
     };
     attack.run(|number, wire| {
@@ -252,7 +252,7 @@ fn half_sent_messages_keep_their_beginning_only() {
     let attack = Attack {
         name: "1,000 connections with a half-sent message of 16 MiB",
         most: 1_000 * EACH + limits::MESSAGE_BYTES,
-        hits: &[],
+        hits: &[Limit::MessageBytes],
         steps: 1_000,
     };
     attack.run(|number, wire| {

@@ -42,7 +42,6 @@ use dbwire_exporter::{
         census::{Census, PairScope, Tally},
         inet_diag::{Pass, walk},
         pairs::Pairs,
-        plan::PORTS_EVERY,
         ports::WatchedPorts,
         row::Row,
     },
@@ -54,7 +53,7 @@ type Outcome = Result<(), Box<dyn Error>>;
 /// Turns of small comparisons, after one that does not count.
 const ROUNDS: usize = 11;
 /// Turns where each takes long.
-const FEW_ROUNDS: usize = 5;
+const FEW_ROUNDS: usize = 7;
 
 fn main() -> Outcome {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -109,7 +108,6 @@ struct Method {
     name: &'static str,
     metric: &'static str,
     daemon: Daemon,
-    ports: PortCounts,
     costs: Vec<Duration>,
     counted: f64,
     rest: Duration,
@@ -119,58 +117,25 @@ impl Method {
     /// One scrape that reads, after the rest that the last one asked for.
     fn scrape(&mut self) -> Result<(Duration, String), Box<dyn Error>> {
         thread::sleep(self.rest);
-        let (mut cost, mut page) = self.daemon.scrape()?;
-        // Counts by port are made anew now and then: by every scrape of one method, by none of the others.
-        if self.ports == PortCounts::Kept && ports_were_counted(&page) {
-            (cost, page) = self.daemon.scrape()?;
-        }
+        let (cost, page) = self.daemon.scrape()?;
         self.rest = Duration::from_secs_f64(rivals::sum(&page, "dbwire_tcp_cooldown_seconds "));
-        if self.ports == PortCounts::Anew {
-            self.rest = self.rest.max(PORTS_EVERY);
-        }
         Ok((cost, page))
     }
 }
 
-/// Whether to measure reads that count ports.
-#[derive(Clone, Copy, PartialEq)]
-enum PortCounts {
-    /// Reads as they come.
-    Either,
-    /// Only reads that leave the counts by port as they were.
-    Kept,
-    /// Only reads that count by port.
-    Anew,
-}
-
-fn ports_were_counted(page: &str) -> bool {
-    let age = |of: &str| rivals::sum(page, &format!("dbwire_tcp_{of}snapshot_age_seconds "));
-    age("port_") == age("")
-}
-
 /// The daemons of the comparison.
 fn methods() -> Result<Vec<Method>, Box<dyn Error>> {
-    use PortCounts::{Anew, Either, Kept};
-    let own: [(&str, PortCounts, &[&str]); 5] = [
-        ("dbwire_exporter, totals", Kept, &[]),
-        ("dbwire_exporter, totals when ports are due", Anew, &[]),
-        ("dbwire_exporter, ports", Either, &["--sockets.detail", "ports"]),
-        ("dbwire_exporter, full", Either, &["--sockets.detail", "full"]),
-        ("dbwire_exporter, procfs", Either, &["--sockets.source", "procfs"]),
+    let own: [(&str, &[&str]); 4] = [
+        ("dbwire_exporter, totals", &[]),
+        ("dbwire_exporter, ports", &["--sockets.detail", "ports"]),
+        ("dbwire_exporter, full", &["--sockets.detail", "full"]),
+        ("dbwire_exporter, procfs", &["--sockets.source", "procfs"]),
     ];
     let mut methods = Vec::new();
-    for ((name, ports, flags), port) in own.into_iter().zip(9201..) {
+    for ((name, flags), port) in own.into_iter().zip(9201..) {
         let daemon = exporter(port, &[&EAGER[..], flags].concat())?;
         let metric = "dbwire_tcp_connection_states{";
-        methods.push(Method {
-            name,
-            metric,
-            daemon,
-            ports,
-            costs: Vec::new(),
-            counted: 0.0,
-            rest: Duration::ZERO,
-        });
+        methods.push(Method { name, metric, daemon, costs: Vec::new(), counted: 0.0, rest: Duration::ZERO });
     }
     let mut node = Command::new("prometheus-node-exporter");
     node.args(["--collector.disable-defaults", "--collector.tcpstat", "--web.disable-exporter-metrics"]);
@@ -179,7 +144,6 @@ fn methods() -> Result<Vec<Method>, Box<dyn Error>> {
             name: "node_exporter, tcpstat",
             metric: "node_tcp_connection_states{",
             daemon,
-            ports: Either,
             costs: Vec::new(),
             counted: 0.0,
             rest: Duration::ZERO,
@@ -211,8 +175,8 @@ fn compare(sockets: usize) -> Outcome {
         (counted, ss_memory) = ((sockets, lines), memory);
     }
     let base = median(&mut ruler_costs);
-    println!("\n| {sockets} sockets | CPU, ms | mean | to the C dump | RSS, MB | peak | counted |");
-    println!("|---|---:|---:|---:|---:|---:|---:|");
+    println!("\n| {sockets} sockets | CPU, ms | mean | worst | to the C dump | RSS, MB | peak | counted |");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
     line("C dump, IPv4 then IPv6", ruler_costs, base, None, counted.0 as f64);
     for method in methods {
         let memory = method.daemon.memory()?;
@@ -228,8 +192,9 @@ fn line(name: &str, mut costs: Vec<Duration>, base: Duration, memory: Option<(u6
     let ratio = cost.as_secs_f64() / base.as_secs_f64();
     let megabytes = |kilobytes: u64| format!("{:.1}", kilobytes as f64 / 1024.0);
     let (now, peak) = memory.map_or_else(Default::default, |(a, b)| (megabytes(a), megabytes(b)));
-    let (cost, mean) = (cost.as_secs_f64() * 1e3, mean.as_secs_f64() * 1e3);
-    println!("| {name} | {cost:.2} | {mean:.2} | {ratio:.2} | {now} | {peak} | {counted} |");
+    let worst = costs.last().copied().unwrap_or_default();
+    let [cost, mean, worst] = [cost, mean, worst].map(|cost| cost.as_secs_f64() * 1e3);
+    println!("| {name} | {cost:.2} | {mean:.2} | {worst:.2} | {ratio:.2} | {now} | {peak} | {counted} |");
 }
 
 fn median(costs: &mut [Duration]) -> Duration {
@@ -294,13 +259,21 @@ fn disturbance(sockets: usize, turns: usize) -> Outcome {
             p99s.push(latency::while_scraping(daemon, BUSY, || conversation.p99())?);
         }
     }
-    println!("\n| {sockets} sockets, the other core | p99 of a round trip, µs | best | worst |");
-    println!("|---|---:|---:|---:|");
+    println!(
+        "\n| {sockets} sockets, the other core | p99 of a round trip, µs | best | worst | to the C dump |"
+    );
+    println!("|---|---:|---:|---:|---:|");
     let names = ["idle", "C dump", "dbwire_exporter, totals", "dbwire_exporter, full"];
+    let base = p99s[1].clone();
     for (name, mut p99s) in names.into_iter().zip(p99s) {
+        // Turn by turn: what else the machine does changes slowly.
+        let mut ratios: Vec<_> =
+            p99s.iter().zip(&base).map(|(a, b)| a.as_secs_f64() / b.as_secs_f64()).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
         let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
         let middle = micros(median(&mut p99s));
-        println!("| {name} | {middle:.1} | {:.1} | {:.1} |", micros(p99s[0]), micros(p99s[turns - 1]));
+        let (best, worst, ratio) = (micros(p99s[0]), micros(p99s[turns - 1]), ratios[turns / 2]);
+        println!("| {name} | {middle:.1} | {best:.1} | {worst:.1} | {ratio:.2} |");
     }
     Ok(())
 }

@@ -109,6 +109,14 @@ pub struct DecodeArgs {
     /// Export no texts.
     #[arg(long = "no-mysql.digest-text", hide = true, overrides_with = "digest_text")]
     no_digest_text: bool,
+    /// Users with counters of their own; the others are counted together. 0: users are not counted.
+    #[arg(long = "mysql.max-users", env = "DBWIRE_MYSQL_MAX_USERS", hide_env_values = true)]
+    #[arg(value_name = "N", default_value = "0", allow_negative_numbers = true)]
+    pub max_users: u32,
+    /// Clients' addresses with counters of their own; the others are counted together. 0: they are not counted.
+    #[arg(long = "mysql.max-clients", env = "DBWIRE_MYSQL_MAX_CLIENTS", hide_env_values = true)]
+    #[arg(value_name = "N", default_value = "0", allow_negative_numbers = true)]
+    pub max_clients: u32,
     /// Upper bounds of the latency histograms' buckets.
     #[arg(long = "mysql.latency-buckets", env = "DBWIRE_MYSQL_LATENCY_BUCKETS", hide_env_values = true)]
     #[arg(value_name = "DURATION", value_delimiter = ',', value_parser = humantime::parse_duration)]

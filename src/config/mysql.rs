@@ -74,6 +74,10 @@ pub struct Counting {
     pub max_digests: usize,
     /// Whether their texts are kept.
     pub digest_text: bool,
+    /// Users with counters of their own; 0 for none.
+    pub max_users: usize,
+    /// Clients' addresses with counters of their own; 0 for none.
+    pub max_clients: usize,
     /// Upper bounds of the latency histograms' buckets; ascending, at most [`Self::MAX_BUCKETS`].
     pub latency_buckets: Vec<Duration>,
     /// Statements that take longer are counted; ascending, at most [`Self::MAX_THRESHOLDS`].
@@ -97,6 +101,8 @@ impl Default for Counting {
         Self {
             max_digests: 100,
             digest_text: true,
+            max_users: 0,
+            max_clients: 0,
             latency_buckets: Self::BUCKETS_MICROS.map(Duration::from_micros).to_vec(),
             slow_thresholds: Vec::new(),
             profile: false,
@@ -148,6 +154,9 @@ impl Decode {
     /// What `--mysql.max-digests` may be; each takes six series, and the decoder watches sixteen times as many.
     pub const MAX_DIGESTS: RangeInclusive<u32> = 0..=10_000;
 
+    /// What `--mysql.max-users` and `--mysql.max-clients` may be; each takes three series.
+    pub const MAX_ASKERS: RangeInclusive<u32> = 0..=1_000;
+
     pub(super) fn from_cli(args: cli::DecodeArgs) -> Result<Self, Invalid> {
         let ports = PortSet::new(&args.ports).ok_or_else(|| {
             let given: Vec<_> = args.ports.iter().map(u16::to_string).collect();
@@ -192,14 +201,11 @@ fn reply_bytes(given: &str) -> Result<Option<u16>, Invalid> {
 }
 
 fn counting(args: &cli::DecodeArgs) -> Result<Counting, Invalid> {
-    let range = Decode::MAX_DIGESTS;
-    if !range.contains(&args.max_digests) {
-        let allowed = format!("must be {} to {}", range.start(), range.end());
-        return Err(Invalid::new("--mysql.max-digests", args.max_digests, allowed));
-    }
     Ok(Counting {
-        max_digests: args.max_digests as usize,
+        max_digests: within("--mysql.max-digests", args.max_digests, Decode::MAX_DIGESTS)?,
         digest_text: args.digest_text(),
+        max_users: within("--mysql.max-users", args.max_users, Decode::MAX_ASKERS)?,
+        max_clients: within("--mysql.max-clients", args.max_clients, Decode::MAX_ASKERS)?,
         latency_buckets: durations("--mysql.latency-buckets", &args.latency_buckets, Counting::MAX_BUCKETS)?,
         slow_thresholds: durations(
             "--mysql.slow-threshold",
@@ -208,6 +214,14 @@ fn counting(args: &cli::DecodeArgs) -> Result<Counting, Invalid> {
         )?,
         profile: false,
     })
+}
+
+/// A number out of a range.
+fn within(flag: &'static str, given: u32, range: RangeInclusive<u32>) -> Result<usize, Invalid> {
+    if !range.contains(&given) {
+        return Err(Invalid::new(flag, given, format!("must be {} to {}", range.start(), range.end())));
+    }
+    Ok(given as usize)
 }
 
 /// Durations of which there may be `most`, each longer than the one before.
@@ -278,6 +292,8 @@ mod tests {
                 "--mysql.reply-bytes=127: must be whole, or 128 to 65535; see --help",
             ),
             ("--mysql.max-digests 10001", "--mysql.max-digests=10001: must be 0 to 10000; see --help"),
+            ("--mysql.max-users 1001", "--mysql.max-users=1001: must be 0 to 1000; see --help"),
+            ("--mysql.max-clients 1001", "--mysql.max-clients=1001: must be 0 to 1000; see --help"),
             ("--mysql.max-flows 63", "--mysql.max-flows=63: must be 64 to 1048576; see --help"),
             (
                 "--mysql.buffer-size 1023KiB",

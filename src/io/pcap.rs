@@ -1,14 +1,12 @@
 //! A live libpcap capture: opening it right, and taking frames from its ring.
 
 use std::{
-    env,
-    ffi::CString,
-    fs, io,
-    os::fd::{AsFd, BorrowedFd},
+    env, fs, io,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
     path::PathBuf,
 };
 
-use pcap::{Active, Capture, Device, Linktype, Packet, Precision};
+use pcap::{Active, Capture, Linktype, Packet, Precision};
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
@@ -150,12 +148,13 @@ impl Live {
         let link =
             if handle.set_datalink(LINUX_SLL2).is_ok() { LinkType::LinuxSll2 } else { LinkType::LinuxSll };
         let handle = handle.setnonblock().map_err(failed("set non-blocking"))?;
+        let scope = scope(handle.as_fd(), interface).unwrap_or(Scope::Nothing);
         let mut live = Self {
             handle,
             link,
             interface: interface.to_owned(),
             plan: settings.plan.clone(),
-            scope: scope(interface),
+            scope,
             by_text: false,
             stale_before: None,
         };
@@ -183,7 +182,8 @@ impl Live {
     /// # Errors
     /// If there is none: nothing is captured. It may come later.
     pub fn follow(&mut self) -> Result<(), NoSuchInterface> {
-        let now = scope(&self.interface);
+        // Not told is not gone.
+        let now = scope(self.handle.as_fd(), &self.interface).unwrap_or(self.scope);
         if now != self.scope {
             self.scope = now;
             if let Err(error) = self.filter() {
@@ -242,9 +242,11 @@ impl Live {
     }
 
     fn no_such_interface(&self) -> NoSuchInterface {
-        // libpcap also lists things that are not interfaces: bluetooth-monitor, nflog, usbmon…
-        let names = Device::list().unwrap_or_default().into_iter().map(|device| device.name);
-        let present = names.filter(|name| name == ANY || interface_index(name).is_some()).collect();
+        // Read, as no socket can be opened any more that would tell; and libpcap's list has things in it that are no
+        // interfaces: bluetooth-monitor, nflog, usbmon…
+        let table = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
+        let names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
+        let present = names.chain([ANY]).map(str::to_owned).collect();
         NoSuchInterface { interface: self.interface.clone(), present }
     }
 }
@@ -270,11 +272,14 @@ pub(super) fn frame<'a>(packet: &Packet<'a>) -> Frame<'a> {
     }
 }
 
-fn scope(interface: &str) -> Scope {
-    match interface {
+///
+/// # Errors
+/// If the kernel does not tell: the interface may be there or not.
+fn scope(socket: BorrowedFd<'_>, interface: &str) -> io::Result<Scope> {
+    Ok(match interface {
         ANY => Scope::Any,
-        name => interface_index(name).map_or(Scope::Nothing, Scope::Interface),
-    }
+        name => interface_index(socket, name)?.map_or(Scope::Nothing, Scope::Interface),
+    })
 }
 
 /// Packets for which the interface had no room, as libpcap counts them for a handle of one interface.
@@ -286,11 +291,26 @@ fn dropped_by_interface(name: &str) -> u64 {
         .sum()
 }
 
-fn interface_index(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
-    // SAFETY: `name` is a C string that outlives the call.
-    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
-    (index != 0).then_some(index)
+/// Of the interface of that name, if there is one. Asked through a socket that is open, unlike if_nametoindex(3): the
+/// process may have no descriptor left, and must not take that for an interface that is gone.
+fn interface_index(socket: BorrowedFd<'_>, name: &str) -> io::Result<Option<u32>> {
+    // SAFETY: all-zero bytes are a valid ifreq: integers, and a union of plain data.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    let room = request.ifr_name.len() - 1;
+    for (to, from) in request.ifr_name.iter_mut().take(room).zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    // SAFETY: the descriptor is open while it is borrowed; SIOCGIFINDEX reads and writes an ifreq (netdevice(7)).
+    let outcome = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFINDEX, &raw mut request) };
+    if outcome == 0 {
+        // SAFETY: the call succeeded, so it has written the index.
+        let index = unsafe { request.ifr_ifru.ifru_ifindex };
+        return Ok(u32::try_from(index).ok());
+    }
+    match io::Error::last_os_error() {
+        error if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+        error => Err(error),
+    }
 }
 
 /// Asks the kernel outright: libpcap's error would have to be told from others by its wording.

@@ -1,8 +1,12 @@
 //! One read of the sockets: the source in force, the plan in force, and what to do when one of them fails.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
+    clock::thread_cpu_time,
     netlink::{Dumper, NetlinkError},
     procfs::{ProcError, ProcNet},
 };
@@ -15,7 +19,7 @@ use crate::{
         inet_diag::{Extensions, Query},
         listeners::Listeners,
         pairs::Pairs,
-        plan::{Estimate, LISTED, PORTS_EVERY, Plan, Planner},
+        plan::{Estimate, LISTED, Plan, Planner, ports_rest},
         port_filter::PortFilter,
         ports::WatchedPorts,
         report::{Counts, PortReading},
@@ -40,6 +44,8 @@ pub(super) struct SocketReader {
     planner: Planner,
     /// The last counts by port, which are not made anew by every read.
     ports: Option<Arc<PortReading>>,
+    /// How long those are kept, from what making them by themselves cost last.
+    ports_rest: Duration,
     backoff: Backoff,
     fallbacks: Fallbacks,
     /// Why netlink last failed, while it does: logged once.
@@ -65,6 +71,7 @@ impl SocketReader {
             procfs: ProcNet::new(&config.procfs),
             planner: Planner::default(),
             ports: None,
+            ports_rest: Duration::ZERO,
             backoff: Backoff::default(),
             fallbacks: Fallbacks::default(),
             netlink_error: None,
@@ -141,42 +148,62 @@ impl SocketReader {
         let listening = self.netlink.dump(Query::of(LISTENING), &start, |census, row, _| census.add(row))?;
         match self.detail {
             Detail::Totals => self.totals(now, &listening),
-            Detail::Ports | Detail::Full => self.full(now, &listening),
+            Detail::Ports | Detail::Full => {
+                let gauges = self.procfs.gauges().ok();
+                self.full(now, &listening, gauges)
+            }
         }
     }
 
     /// All states by the cheapest plan that is exact, and the watched ports.
     fn totals(&mut self, now: Instant, listening: &Census<'_>) -> Result<Counts, NetlinkError> {
-        let before = if self.planner.wants_estimate(now) { self.estimate(listening)? } else { None };
-        let Some((before, census)) = before else {
-            return self.full(now, listening);
-        };
+        let Ok(gauges) = self.procfs.gauges() else { return self.full(now, listening, None) };
+        if !self.planner.wants_estimate(now, &gauges) {
+            return self.full(now, listening, Some(gauges));
+        }
+        let (before, census) = self.estimate(listening, gauges)?;
         if let Some(states) = self.planner.derive(now, &before) {
             self.refresh_ports(now, census)?;
             let plan = self.planner.plan();
             return Ok(self.counts(states, plan, &listening.listeners, Some(before.gauges)));
         }
-        let mut counts = self.full(now, listening)?;
-        if let Some((after, _)) = self.estimate(listening)? {
+        let mut counts = self.full(now, listening, Some(gauges))?;
+        if let Ok(gauges) = self.procfs.gauges() {
+            let (after, _) = self.estimate(listening, gauges)?;
             self.planner.verify(now, &before, &counts.states, &after);
             counts.verified = self.planner.verified();
         }
         Ok(counts)
     }
 
-    /// What the kernel's counters and a dump without the two big states say; `None` if the counters cannot be
-    /// read. The census lacks those states.
+    /// What the kernel's counters, `gauges` being a first reading of them, and a dump without the two big states say.
+    /// The census lacks those states.
     fn estimate<'a>(
         &mut self,
         listening: &Census<'a>,
-    ) -> Result<Option<(Estimate, Census<'a>)>, NetlinkError> {
-        let Ok(gauges) = self.procfs.gauges() else { return Ok(None) };
+        gauges: Gauges,
+    ) -> Result<(Estimate, Census<'a>), NetlinkError> {
         let census = self.netlink.dump(Query::of(LISTED), listening, |census, row, _| census.add(row))?;
-        Ok(Some((Estimate { tally: census.tally, gauges }, census)))
+        let gauges = self.settle(gauges);
+        Ok((Estimate { tally: census.tally, gauges }, census))
     }
 
-    /// Lists everything.
-    fn full(&mut self, now: Instant, listening: &Census<'_>) -> Result<Counts, NetlinkError> {
+    /// The counters now, `before` being what they were a moment ago.
+    fn settle(&mut self, before: Gauges) -> Gauges {
+        let Ok(after) = self.procfs.gauges() else { return before };
+        if before.agrees_with(&after) {
+            return after;
+        }
+        self.procfs.gauges().map_or(after, |last| Gauges::middle([before, after, last]))
+    }
+
+    /// Lists everything; `gauges` are the counters, if they were read.
+    fn full(
+        &mut self,
+        now: Instant,
+        listening: &Census<'_>,
+        gauges: Option<Gauges>,
+    ) -> Result<Counts, NetlinkError> {
         let rest = Query::of(StateSet::ALL.without(State::Listen));
         let census = if self.tcp_info {
             let query = Query { extensions: Extensions::INFO, ..rest };
@@ -187,14 +214,14 @@ impl SocketReader {
         } else {
             self.netlink.dump(rest, listening, |census, row, _| census.add(row))?
         };
-        Ok(self.whole(now, census, Plan::FullDump))
+        Ok(self.whole(now, census, Plan::FullDump, gauges))
     }
 
     /// Completes `census`, which lacks the two big states, for the watched ports, if that is due.
     fn refresh_ports(&mut self, now: Instant, census: Census<'_>) -> Result<(), NetlinkError> {
         let due = self.ports.as_ref().is_none_or(|ports| {
             !Arc::ptr_eq(&ports.watched, &self.watched)
-                || now.saturating_duration_since(ports.started) >= PORTS_EVERY
+                || now.saturating_duration_since(ports.started) >= self.ports_rest
         });
         if !due || self.watched.ports().is_empty() {
             return Ok(());
@@ -202,7 +229,9 @@ impl SocketReader {
         let states = StateSet::NONE.with(State::Established).with(State::TimeWait);
         let filter = PortFilter::new(self.watched.ports());
         let query = Query { filter: Some(&filter), ..Query::of(states) };
+        let cpu_before = thread_cpu_time();
         let census = self.netlink.dump(query, &census, |census, row, _| census.add_to_ports(row))?;
+        self.ports_rest = ports_rest(thread_cpu_time().saturating_sub(cpu_before));
         self.ports = Some(Arc::new(PortReading::new(now, &self.watched, census)));
         Ok(())
     }
@@ -220,7 +249,8 @@ impl SocketReader {
         let watched = Arc::clone(&self.watched);
         let mut census = self.census(&watched);
         self.procfs.rows(|row| census.add(row))?;
-        Ok(self.whole(now, census, Plan::Tables))
+        let gauges = self.procfs.gauges().ok();
+        Ok(self.whole(now, census, Plan::Tables, gauges))
     }
 
     /// Watches the ports of `listeners`.
@@ -241,11 +271,10 @@ impl SocketReader {
     }
 
     /// The counts of a census of all sockets.
-    fn whole(&mut self, now: Instant, census: Census<'_>, plan: Plan) -> Counts {
+    fn whole(&mut self, now: Instant, census: Census<'_>, plan: Plan, gauges: Option<Gauges>) -> Counts {
         let (tally, listeners) = (census.tally, census.listeners.clone());
         self.ports = (!self.watched.ports().is_empty() || census.pairs.is_some())
             .then(|| Arc::new(PortReading::new(now, &self.watched, census)));
-        let gauges = self.procfs.gauges().ok();
         let counts = self.counts(tally.states(), plan, &listeners, gauges);
         Counts { families: (self.detail == Detail::Full).then_some(tally), ..counts }
     }

@@ -243,6 +243,7 @@ impl Task for Worker {
             if let (Scope::Everything, Some(reading)) = (scope, &mut snapshot.reading) {
                 reading.elapsed = elapsed;
             }
+            snapshot.spent.add(scope, cost.cpu);
             // The rest is set before the snapshot is seen, so that no page tells of one without the other.
             lock(&self.cache).finished(resting_until(cost, source, self.cpu_budget));
             self.publish.send_replace(Arc::new(snapshot));
@@ -284,7 +285,7 @@ impl Worker {
                     tracing::info!(source = source.label(), "TCP sockets are counted again");
                 }
                 let reading = Reading { source, started, elapsed: Duration::ZERO, counts };
-                Snapshot { reading: Some(reading), fallbacks, error: None }
+                Snapshot { reading: Some(reading), fallbacks, error: None, ..last }
             }
             Err(error) => {
                 let error = error.to_string();

@@ -7,6 +7,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "capture")]
+mod askers;
 pub mod build;
 #[cfg(feature = "capture")]
 pub mod capture;

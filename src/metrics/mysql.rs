@@ -7,7 +7,7 @@
 use prometheus::proto::MetricFamily;
 
 use super::{
-    digests,
+    askers, digests,
     family::Family,
     latencies,
     names::{self, Metric},
@@ -21,6 +21,7 @@ pub fn families(stats: &Stats) -> Vec<MetricFamily> {
     families.extend(statements(stats));
     families.extend(latencies::families(stats));
     families.extend(digests::families(stats));
+    families.extend(askers::families(stats));
     families.extend(connections(stats));
     families.extend(decoder(stats));
     families.extend(sampling::families(&stats.sampling));

@@ -48,6 +48,10 @@ metrics! {
         "Age of the socket counts on this page.";
     TCP_COOLDOWN = Gauge "dbwire_tcp_cooldown_seconds" []
         "How long the socket collector still waits before it reads again, to stay within its CPU budget.";
+    TCP_READS = Counter "dbwire_tcp_reads_total" []
+        "Reads of all sockets that have ended.";
+    TCP_READ_CPU = Counter "dbwire_tcp_read_cpu_seconds_total" []
+        "CPU time that reading the sockets has taken, the kernel's share and reads of listeners alone included.";
     TCP_FALLBACKS = Counter "dbwire_tcp_fallbacks_total" ["reason"]
         "Times the socket counts had to come from procfs because netlink failed, by reason.";
     TCP_FAMILY_CONNECTION_STATES = Gauge "dbwire_tcp_family_connection_states" ["family", "state"]
@@ -129,6 +133,18 @@ metrics! {
         "Estimated rows affected by a digest that affects any.";
     MYSQL_DIGEST_INFO = Gauge "dbwire_mysql_digest_info" ["digest", "digest_text"]
         "1, with the start of a digest's normalised text: no literals, no comments.";
+    MYSQL_USER_QUERIES = Counter "dbwire_mysql_user_queries_total" ["user"]
+        "Estimated statements by the user that the client logged in as (--mysql.max-users).";
+    MYSQL_USER_SECONDS = Counter "dbwire_mysql_user_seconds_total" ["user"]
+        "Estimated time that a user's statements took, each to the last byte of its response.";
+    MYSQL_USER_ERRORS = Counter "dbwire_mysql_user_errors_total" ["user"]
+        "Estimated error replies to a user's statements.";
+    MYSQL_CLIENT_QUERIES = Counter "dbwire_mysql_client_queries_total" ["client"]
+        "Estimated statements by the client's address (--mysql.max-clients).";
+    MYSQL_CLIENT_SECONDS = Counter "dbwire_mysql_client_seconds_total" ["client"]
+        "Estimated time that a client's statements took, each to the last byte of its response.";
+    MYSQL_CLIENT_ERRORS = Counter "dbwire_mysql_client_errors_total" ["client"]
+        "Estimated error replies to a client's statements.";
     MYSQL_REQUEST_BYTES = Counter "dbwire_mysql_request_bytes_total" []
         "Estimated TCP payload bytes from clients to servers.";
     MYSQL_RESPONSE_BYTES = Counter "dbwire_mysql_response_bytes_total" []

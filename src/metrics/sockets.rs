@@ -60,6 +60,8 @@ fn provenance(reports: &[Report]) -> Vec<MetricFamily> {
             }
         }),
         family(&names::TCP_COOLDOWN, reports, |report, add| add(&[], seconds(report.cooldown))),
+        family(&names::TCP_READS, reports, |report, add| add(&[], report.snapshot.spent.reads as f64)),
+        family(&names::TCP_READ_CPU, reports, |report, add| add(&[], seconds(report.snapshot.spent.cpu))),
         family(&names::TCP_FALLBACKS, reports, |report, add| {
             for (reason, count) in report.snapshot.fallbacks.iter() {
                 add(&[reason.label()], count as f64);

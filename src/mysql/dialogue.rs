@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     digest::{Escapes, Statement, used_schema},
-    limits::Bounds,
+    limits::{Bounds, USER_NAME},
     packet::Timestamp,
     stream::{Direction, flows::Start},
 };
@@ -70,6 +70,8 @@ pub(super) struct Dialogue {
     pub(super) quit: bool,
     /// The default schema.
     schema: SchemaId,
+    /// The user that a login or COM_CHANGE_USER asks for.
+    asked_user: Option<Box<[u8]>>,
     /// The one that the login asks for: not interned before the server has let the client in.
     asked_schema: Option<Box<[u8]>>,
     /// What a backslash means, as the last status flags told.
@@ -98,6 +100,7 @@ impl Dialogue {
             prepared: PreparedStatements::default(),
             quit: false,
             schema: SchemaId::UNKNOWN,
+            asked_user: None,
             asked_schema: None,
             escapes: Escapes::Unknown,
         }
@@ -191,6 +194,7 @@ impl Dialogue {
         } else {
             self.capabilities = Some(request.capabilities & greeting.capabilities);
             self.asked_schema = request.schema.map(Box::from);
+            self.ask_for_user(Some(request.user));
             self.phase = Phase::Authentication;
         }
     }
@@ -199,6 +203,7 @@ impl Dialogue {
         match message.head.first() {
             Some(0x00) => {
                 observer.event(&Event::Login(Login::Ok));
+                observer.user(self.asked_user.take().as_deref());
                 self.schema = self.asked_schema.take().map_or(SchemaId::NONE, |name| observer.schema(&name));
                 if let Some((_, status)) = parse_ok(message.head)
                     && self.capabilities.is_some_and(|flags| flags.has(Capabilities::PROTOCOL_41))
@@ -214,6 +219,11 @@ impl Dialogue {
             // A request to switch the method, or more of the exchange.
             _ => {}
         }
+    }
+
+    /// A user whom the server has not let in yet. No server has one with a longer name.
+    fn ask_for_user(&mut self, name: Option<&[u8]>) {
+        self.asked_user = name.filter(|name| name.len() <= USER_NAME).map(Box::from);
     }
 
     /// The server has refused the connection, and closes it.
@@ -257,7 +267,9 @@ impl Dialogue {
         }
         if command == Command::Quit {
             self.quit = true;
-            self.settle(observer);
+            if self.pending.is_empty() {
+                self.doubt.settle(observer);
+            }
         }
         match command.reply() {
             command::Reply::None => {}
@@ -336,7 +348,7 @@ impl Dialogue {
 
     /// The default schema that there will be if the server says OK; `None` if the command changes none.
     fn asks_for_schema(
-        &self,
+        &mut self,
         command: Command,
         statement: Option<StatementRef>,
         message: &Message<'_>,
@@ -344,7 +356,10 @@ impl Dialogue {
     ) -> Option<SchemaId> {
         let name = match (command, statement) {
             (Command::InitDb, _) => message.head.get(1..),
-            (Command::ChangeUser, _) => schema::of_change_user(message.head, self.capabilities),
+            (Command::ChangeUser, _) => {
+                self.ask_for_user(schema::user_of_change(message.head));
+                schema::of_change_user(message.head, self.capabilities)
+            }
             (Command::Query, Some(StatementRef { kind: Statement::Use, .. })) => {
                 let text = command::query_text(message.head, self.capabilities).unwrap_or_default();
                 used_schema(text, message.is_whole())
@@ -444,6 +459,9 @@ impl Dialogue {
             }
             _ => {}
         }
+        if first.command == Command::ChangeUser && error.is_none() {
+            observer.user(self.asked_user.take().as_deref());
+        }
         let reply = Reply {
             command: first.command,
             statement: first.statement,
@@ -466,7 +484,7 @@ impl Dialogue {
     /// The place in a direction is lost. What waits for a response cannot be matched to one any more.
     pub(super) fn lose(&mut self, direction: Direction, observer: &mut impl Observer) {
         observer.event(&Event::Desync);
-        self.forget_pending();
+        self.forget_pending(observer);
         self.doubt.raise();
         self.server_lost = true;
         self.heard = direction == Direction::ToClient;
@@ -501,19 +519,20 @@ impl Dialogue {
         observer.event(&Event::Resync);
         self.client_lost = false;
         self.server_lost = true;
-        self.forget_pending();
+        self.forget_pending(observer);
     }
 
     /// No more requests come: replies still in doubt had their chance to be shown wrong.
     pub(super) fn settle(&mut self, observer: &mut impl Observer) {
         if self.pending.is_empty() && !self.client_lost && !self.server_lost {
-            self.doubt.settle(observer);
+            self.doubt.end(observer);
         }
     }
 
     /// What the commands that wait do to the session will not be seen.
-    fn forget_pending(&mut self) {
+    fn forget_pending(&mut self, observer: &mut impl Observer) {
         self.pending.clear();
+        observer.user(None);
         self.cut_at = None;
         self.file = None;
         self.escapes = Escapes::Unknown;

@@ -33,11 +33,19 @@ impl Doubt {
         *self = Self::raised();
     }
 
-    /// Nothing was held wrongly: tells it.
+    /// What is held is right (a client that leaves has read what it asked for): tells it.
     pub(super) fn settle(&mut self, observer: &mut impl Observer) {
         for reply in self.held.take().into_iter().flatten() {
             observer.event(&Event::Reply(reply));
         }
+    }
+
+    /// Nothing more will be seen: tells what is held if that was as good as enough.
+    pub(super) fn end(&mut self, observer: &mut impl Observer) {
+        if self.held.as_ref().is_some_and(|held| held.len() + 1 >= TURNS) {
+            self.settle(observer);
+        }
+        self.held = None;
     }
 
     /// A reply is complete: tells it, or holds it.

@@ -136,6 +136,8 @@ pub trait Observer {
     fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef;
     /// The id of a schema's name, which a server has accepted (or, in `USE` and COM_INIT_DB, may accept yet).
     fn schema(&mut self, name: &[u8]) -> SchemaId;
+    /// The server has let a user in; `None` if the name was not seen.
+    fn user(&mut self, name: Option<&[u8]>);
     /// Something happened.
     fn event(&mut self, event: &Event);
 }

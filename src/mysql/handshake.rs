@@ -57,6 +57,8 @@ const LONGEST_LOGIN: u32 = 1 << 17;
 pub struct LoginRequest<'a> {
     /// What the client asks for.
     pub capabilities: Capabilities,
+    /// Who logs in.
+    pub user: &'a [u8],
     /// The schema to start in.
     pub schema: Option<&'a [u8]>,
     /// Whether this is the whole of an SSLRequest: TLS starts with the next byte.
@@ -89,19 +91,20 @@ impl<'a> LoginRequest<'a> {
         }
         let capabilities = Capabilities(flags);
         if reader.rest().is_empty() {
-            return capabilities.has(Capabilities::SSL).then_some(Self {
-                capabilities,
-                schema: None,
-                tls: true,
-            });
+            return capabilities.has(Capabilities::SSL).then_some(Self::tls(capabilities));
         }
         let in_force = capabilities & greeting.capabilities;
-        Some(Self { capabilities, schema: Self::schema(reader, in_force), tls: false })
+        let user = reader.nul_bytes().unwrap_or_default();
+        Some(Self { capabilities, user, schema: Self::schema(reader, in_force), tls: false })
     }
 
-    /// The schema after the user and the authentication data.
+    /// An SSLRequest.
+    fn tls(capabilities: Capabilities) -> Self {
+        Self { capabilities, user: b"", schema: None, tls: true }
+    }
+
+    /// The schema after the authentication data.
     fn schema(mut reader: Reader<'a>, in_force: Capabilities) -> Option<&'a [u8]> {
-        reader.nul_bytes()?;
         if in_force.has(Capabilities::PLUGIN_AUTH_LENENC) {
             reader.lenenc_bytes()?;
         } else if in_force.has(Capabilities::SECURE_CONNECTION) {
@@ -119,18 +122,14 @@ impl<'a> LoginRequest<'a> {
     fn parse_320(mut reader: Reader<'a>, capabilities: Capabilities) -> Option<Self> {
         reader.take(2 + 3)?; // flags, largest packet
         if reader.rest().is_empty() {
-            return capabilities.has(Capabilities::SSL).then_some(Self {
-                capabilities,
-                schema: None,
-                tls: true,
-            });
+            return capabilities.has(Capabilities::SSL).then_some(Self::tls(capabilities));
         }
-        reader.nul_bytes()?;
+        let user = reader.nul_bytes()?;
         let schema = capabilities.has(Capabilities::CONNECT_WITH_DB).then(|| {
             reader.nul_bytes()?;
             reader.nul_bytes()
         });
-        Some(Self { capabilities, schema: schema.flatten(), tls: false })
+        Some(Self { capabilities, user, schema: schema.flatten(), tls: false })
     }
 }
 

@@ -50,6 +50,11 @@ fn tracked_in(ok: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The user that a COM_CHANGE_USER asks for.
+pub fn user_of_change(payload: &[u8]) -> Option<&[u8]> {
+    Reader::new(payload.get(1..)?).nul_bytes()
+}
+
 /// The schema that a COM_CHANGE_USER asks for; empty if none. `None` if it cannot be read.
 /// <https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html>
 pub fn of_change_user(payload: &[u8], capabilities: Option<Capabilities>) -> Option<&[u8]> {
@@ -93,6 +98,7 @@ mod tests {
     #[test]
     fn a_change_of_user_names_its_schema_behind_the_proof() {
         let payload = b"\x11app\0\x03abcshop\0";
+        assert_eq!(user_of_change(payload), Some(&b"app"[..]));
         assert_eq!(of_change_user(payload, Some(Capabilities::SECURE_CONNECTION)), Some(&b"shop"[..]));
         assert_eq!(of_change_user(b"\x11app\0\x00\0", Some(Capabilities::SECURE_CONNECTION)), Some(&b""[..]));
         assert_eq!(of_change_user(b"\x11app\0\x09ab", Some(Capabilities::SECURE_CONNECTION)), None);

@@ -36,7 +36,11 @@ pub(super) fn message(payload: &[u8]) -> Message<'_> {
 
 /// Keeps every event.
 #[derive(Debug, Default)]
-pub(super) struct Events(pub(super) Vec<Event>);
+pub(super) struct Events {
+    told: Vec<Event>,
+    /// Who was let in.
+    pub(super) users: Vec<Option<String>>,
+}
 
 impl Observer for Events {
     fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
@@ -48,15 +52,19 @@ impl Observer for Events {
         SchemaId(SchemaId::FIRST + name.len() as u16)
     }
 
+    fn user(&mut self, name: Option<&[u8]>) {
+        self.users.push(name.map(|name| name.escape_ascii().to_string()));
+    }
+
     fn event(&mut self, event: &Event) {
-        self.0.push(*event);
+        self.told.push(*event);
     }
 }
 
 impl Events {
     /// The events since the last call, as short words.
     pub(super) fn take(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.0).iter().map(word).collect()
+        std::mem::take(&mut self.told).iter().map(word).collect()
     }
 }
 
@@ -134,7 +142,7 @@ impl Talk {
         self
     }
 
-    /// Nothing more comes: what was in doubt is told.
+    /// Nothing more comes.
     pub(super) fn settle(&mut self) -> &mut Self {
         self.session.settle(&mut self.events);
         self

@@ -39,6 +39,25 @@ impl Gauges {
             memory_bytes: tcp("mem")?.saturating_mul(page_bytes),
         })
     }
+
+    /// Whether `self` and `later` tell the same of the two states.
+    pub fn agrees_with(&self, later: &Self) -> bool {
+        (self.current_established, self.time_wait) == (later.current_established, later.time_wait)
+    }
+
+    /// Of three readings, the middle one of each value.
+    pub fn middle(readings: [Self; 3]) -> Self {
+        let middle = |value: fn(&Self) -> u64| {
+            let [a, b, c] = readings.each_ref().map(value);
+            a.min(b).max(a.max(b).min(c))
+        };
+        Self {
+            current_established: middle(|gauges| gauges.current_established),
+            time_wait: middle(|gauges| gauges.time_wait),
+            orphans: middle(|gauges| gauges.orphans),
+            memory_bytes: middle(|gauges| gauges.memory_bytes),
+        }
+    }
 }
 
 /// What explains trouble with connections: counters since boot of the network namespace.
@@ -125,6 +144,17 @@ IpExt: 0
     fn gauges_are_read_by_name() {
         let gauges = Gauges { current_established: 7, time_wait: 3, orphans: 2, memory_bytes: 185 << 12 };
         assert_eq!(Gauges::parse(SNMP, SOCKSTAT, 4096), Ok(gauges));
+    }
+
+    #[test]
+    fn of_three_readings_the_middle_one_counts_value_by_value() {
+        let gauges =
+            |n: u64, time_wait| Gauges { current_established: n, time_wait, orphans: n, memory_bytes: n };
+        let (low, middle, high) = (gauges(1, 9), gauges(2, 7), gauges(30, 8));
+        for readings in [[low, middle, high], [high, low, middle], [middle, high, low], [high, middle, low]] {
+            assert_eq!(Gauges::middle(readings), gauges(2, 8));
+        }
+        assert!(low.agrees_with(&Gauges { orphans: 5, ..low }) && !low.agrees_with(&middle));
     }
 
     #[test]

@@ -8,8 +8,9 @@
 //! TIME_WAIT   = tw − FIN_WAIT2 rows that stand in for a freed socket
 //! ```
 //!
-//! The counters are read just before the dump, so ESTABLISHED is off by as much as CLOSE_WAIT changed in between:
-//! little at rest, but by tens of sockets where many are accepted or closed and the collector is held up between the two.
+//! The counters are read before the dump and after it. Each is a sum over CPUs, and a reader that is held up in the
+//! middle of one, while connections are opened on one CPU and closed on another, gets a sum that never was: where the
+//! two readings differ, a third is made, and the middle one counts ([`Gauges::middle`]).
 //!
 //! [`Planner`] trusts an identity only after a full dump has borne it out, between two estimates so that
 //! connections that come and go meanwhile are allowed for, and has that done again now and then. Where none is
@@ -33,9 +34,22 @@ pub const VERIFY_EVERY: Duration = Duration::from_secs(300);
 /// Time after which a verification that no identity passed is made again: perhaps only the churn was too great.
 pub const RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Age at which the counts by port are made anew while the states come from [`LISTED`]: finding a port's sockets
-/// costs a walk of its own over all sockets, as much as the rest of the plan.
-pub const PORTS_EVERY: Duration = Duration::from_secs(5);
+/// Sockets in the two big states up to which a full dump is made: listing so few costs less than the walk over all
+/// sockets that finding those of a port takes.
+pub const FEW: u64 = 256;
+
+/// Share of one CPU that counts by port may take while the states come from [`LISTED`]: finding a port's sockets
+/// takes a walk of its own over all sockets, and costs twice the rest of the plan.
+const PORTS_SHARE: f64 = 0.0002;
+
+/// Most that counts by port may age for that reason.
+pub const PORTS_OLDEST: Duration = Duration::from_secs(60);
+
+/// How long to keep counts by port that took `cpu` to make: they are fresh where there are few sockets, and
+/// half a minute old at 50,000.
+pub fn ports_rest(cpu: Duration) -> Duration {
+    cpu.div_f64(PORTS_SHARE).min(PORTS_OLDEST)
+}
 
 /// How far a full dump may lie outside the two estimates around it.
 const SLACK: u64 = 8;
@@ -120,9 +134,11 @@ impl Planner {
         self.verified
     }
 
-    /// Whether to make an [`Estimate`] at all; if not, a full dump is what there is.
-    pub fn wants_estimate(&self, now: Instant) -> bool {
-        self.identity.is_some() || self.is_due(now)
+    /// Whether to make an [`Estimate`] at all, `gauges` being what the counters say; if not, a full dump is what
+    /// there is.
+    pub fn wants_estimate(&self, now: Instant, gauges: &Gauges) -> bool {
+        let unlisted = gauges.current_established.saturating_add(gauges.time_wait);
+        unlisted > FEW && (self.identity.is_some() || self.is_due(now))
     }
 
     /// All states by the identity in force; `None` if a full dump must be made, to be handed to [`Self::verify`].
@@ -193,7 +209,7 @@ mod tests {
         {
             let mut planner = Planner::default();
             let cheap = estimate(current_established, 203);
-            assert!(planner.wants_estimate(now));
+            assert!(planner.wants_estimate(now, &cheap.gauges));
             assert_eq!(planner.derive(now, &cheap), None, "not verified yet");
             planner.verify(now, &cheap, &full(1000, 200), &cheap);
             assert_eq!((planner.plan(), planner.verified()), (Plan::Counters(identity), Some(now)));
@@ -215,9 +231,28 @@ mod tests {
         let (mut planner, now, cheap) = (Planner::default(), Instant::now(), estimate(1020, 203));
         planner.verify(now, &cheap, &full(1000, 200), &cheap);
         assert_eq!(planner.plan(), Plan::FullDump);
-        assert!(!planner.wants_estimate(now + RETRY_AFTER - Duration::from_nanos(1)));
-        assert!(planner.wants_estimate(now + RETRY_AFTER));
+        assert!(!planner.wants_estimate(now + RETRY_AFTER - Duration::from_nanos(1), &cheap.gauges));
+        assert!(planner.wants_estimate(now + RETRY_AFTER, &cheap.gauges));
         assert_eq!(planner.derive(now + RETRY_AFTER, &cheap), None);
+    }
+
+    #[test]
+    fn a_few_sockets_are_listed() {
+        let (planner, now) = (Planner::default(), Instant::now());
+        for (current_established, time_wait, wanted) in
+            [(0, 0, false), (FEW, 0, false), (FEW - 1, 2, true), (u64::MAX, 1, true)]
+        {
+            let gauges = estimate(current_established, time_wait).gauges;
+            assert_eq!(planner.wants_estimate(now, &gauges), wanted, "{gauges:?}");
+        }
+    }
+
+    #[test]
+    fn counts_by_port_are_kept_in_proportion_to_their_cost() {
+        for (micros, seconds) in [(0, 0.0), (300, 1.5), (7_000, 35.0), (70_000, 60.0)] {
+            let rest = ports_rest(Duration::from_micros(micros));
+            assert_eq!(rest, Duration::from_secs_f64(seconds), "{micros}");
+        }
     }
 
     #[test]

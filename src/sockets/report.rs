@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    cache::Scope,
     census::{Census, PortInfo, Tally},
     counters::{Events, Gauges},
     listeners::Listeners,
@@ -25,6 +26,25 @@ pub struct Snapshot {
     pub fallbacks: Fallbacks,
     /// Why the last read failed, if it did.
     pub error: Option<String>,
+    /// What the reads took.
+    pub spent: Spent,
+}
+
+/// What all reads so far took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Reads of everything that have ended, well or not.
+    pub reads: u64,
+    /// CPU time of the reading thread, the kernel's share and reads of listeners alone included.
+    pub cpu: Duration,
+}
+
+impl Spent {
+    /// One more read of `scope` has ended, and took `cpu`.
+    pub fn add(&mut self, scope: Scope, cpu: Duration) {
+        self.reads += u64::from(scope == Scope::Everything);
+        self.cpu = self.cpu.saturating_add(cpu);
+    }
 }
 
 /// One good read.

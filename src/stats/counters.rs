@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    askers::Row,
     digests::{DigestStats, Shown},
     latency::Scale,
     tally::Tally,
@@ -71,6 +72,10 @@ pub struct Stats {
     pub digests: Vec<Shown>,
     /// All other statements, those without a digest included.
     pub other_digests: DigestStats<f64>,
+    /// Users, *unknown* and *other* first, where they are counted.
+    pub users: Vec<Row>,
+    /// Clients likewise.
+    pub clients: Vec<Row>,
     /// Connections whose opening was seen.
     pub opened: u64,
     /// Holes in streams.
@@ -113,6 +118,8 @@ impl Stats {
             error_codes: Vec::new(),
             digests: Vec::new(),
             other_digests: DigestStats::default(),
+            users: Vec::new(),
+            clients: Vec::new(),
             opened: 0,
             gaps: 0,
             cut_replies: 0,

@@ -68,20 +68,20 @@ impl DigestStats {
 /// A digest's counters: what was seen in this slice, in those before it that are not folded yet, and what all before
 /// stands for.
 #[derive(Debug, Clone, Copy, Default)]
-struct Counters {
-    seen: [DigestStats; Stratum::COUNT],
+pub(super) struct Counters {
+    pub(super) seen: [DigestStats; Stratum::COUNT],
     cut: [DigestStats; Stratum::COUNT],
-    estimated: DigestStats<f64>,
+    pub(super) estimated: DigestStats<f64>,
 }
 
 impl Counters {
-    fn cut(&mut self) {
+    pub(super) fn cut(&mut self) {
         for (cut, seen) in self.cut.iter_mut().zip(std::mem::take(&mut self.seen)) {
             *cut = cut.plus(&seen);
         }
     }
 
-    fn fold(&mut self, weights: Weights) {
+    pub(super) fn fold(&mut self, weights: Weights) {
         for (cut, weight) in self.cut.iter_mut().zip(weights) {
             if let Some(weight) = weight {
                 self.estimated.zip(&std::mem::take(cut), tally::weighted(weight));

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod askers;
 pub mod capture;
 pub mod counters;
 pub mod digests;

@@ -2,6 +2,7 @@
 
 use super::{
     Stats,
+    askers::{Asker, Askers},
     digests::Digests,
     profile::Profile,
     tally::{Stratum, Tally, Weights},
@@ -36,6 +37,11 @@ pub struct Recorder {
     digests: Digests,
     /// Only for a report.
     profile: Option<Profile>,
+    /// Only where users or clients are counted.
+    askers: Option<Askers>,
+    /// Whose events are told, and from where.
+    asker: Asker,
+    address: u128,
 }
 
 impl Recorder {
@@ -51,7 +57,22 @@ impl Recorder {
             folded: Tally::default(),
             digests: Digests::new(counting.max_digests, counting.digest_text),
             profile: counting.profile.then(Profile::default),
+            askers: Askers::new(counting),
+            asker: Asker::default(),
+            address: 0,
         }
+    }
+
+    /// The events that follow are of this asker's connection from `address`.
+    #[inline]
+    pub fn turn_to(&mut self, asker: Asker, address: u128) {
+        (self.asker, self.address) = (asker, address);
+    }
+
+    /// What is known of the asker by now.
+    #[inline]
+    pub fn asker(&self) -> Asker {
+        self.asker
     }
 
     /// Whether a fold would do more than bring the estimates up to date.
@@ -67,6 +88,9 @@ impl Recorder {
             seen.clear();
         }
         self.digests.cut();
+        if let Some(askers) = &mut self.askers {
+            askers.cut();
+        }
     }
 
     /// Packet time has reached `now`, and what was seen in the slices that ended is worth `weights`: adds it to the
@@ -79,6 +103,9 @@ impl Recorder {
             cut.clear();
         }
         self.digests.fold(now, weights);
+        if let Some(askers) = &mut self.askers {
+            askers.fold(weights);
+        }
     }
 
     /// What was measured since the last time.
@@ -102,6 +129,17 @@ impl Recorder {
     /// What a report is made of, if [`Counting::profile`] asked for it.
     pub fn profile(&self) -> Option<&Profile> {
         self.profile.as_ref()
+    }
+
+    #[cold]
+    fn add_to_asker(&mut self, event: &Event) {
+        let Some(askers) = &mut self.askers else { return };
+        if matches!(event, Event::Statement(_))
+            && let Some(limit) = askers.ask(&mut self.asker, self.address)
+        {
+            self.stats.limit_hits[limit as usize] += 1;
+        }
+        askers.event(self.stratum, self.asker, event);
     }
 
     #[cold]
@@ -132,6 +170,10 @@ impl Recorder {
         self.cut.iter().chain(&self.seen).for_each(|seen| self.stats.observed.add(seen));
         self.stats.digests = self.digests.shown();
         self.stats.other_digests = self.digests.other();
+        if let Some(askers) = &self.askers {
+            self.stats.users = askers.users();
+            self.stats.clients = askers.clients();
+        }
         &mut self.stats
     }
 }
@@ -149,6 +191,14 @@ impl Observer for Recorder {
         })
     }
 
+    fn user(&mut self, name: Option<&[u8]>) {
+        if let Some(askers) = &mut self.askers
+            && let Some(limit) = askers.log_in(&mut self.asker, name)
+        {
+            self.stats.limit_hits[limit as usize] += 1;
+        }
+    }
+
     // Where an event is told its kind is known: what there is to do for another is left out.
     #[inline(always)]
     fn event(&mut self, event: &Event) {
@@ -159,6 +209,9 @@ impl Observer for Recorder {
         }
         if self.profile.is_some() {
             self.add_to_profile(event);
+        }
+        if self.askers.is_some() {
+            self.add_to_asker(event);
         }
         match event {
             Event::Statement(statement) => self.digests.sent(self.stratum, *statement),

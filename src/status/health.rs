@@ -67,8 +67,16 @@ fn of_sockets(sockets: &Sockets) -> String {
         }
         (None, Some(reading)) => {
             let why = if sockets.works { "it rests to spare the CPU" } else { "the next read is overdue" };
-            format!("{which} were counted by {} {:.0} s ago: {why}.", reading.source, reading.age_seconds)
+            format!("{which} were counted by {} {} ago: {why}.", reading.source, about(reading.age_seconds))
         }
+    }
+}
+
+/// Roughly: a line that is read aloud when it changes must not change every second.
+fn about(seconds: f64) -> String {
+    match seconds / 60.0 {
+        ..1.0 => "some seconds".to_owned(),
+        minutes => format!("{minutes:.0} min"),
     }
 }
 

@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use super::Labelled;
 
+/// Most digests told: what a person may want to look through, whatever `--mysql.max-digests` says.
+pub const MOST_DIGESTS: usize = 100;
+
 /// The MySQL collector.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Mysql {
@@ -100,9 +103,9 @@ pub struct Traffic {
     pub statements: Labelled<Statements>,
     /// By code.
     pub errors: Vec<Errors>,
-    /// The heaviest, by the time they took.
+    /// The heaviest, by the time they took: [`MOST_DIGESTS`] at most.
     pub digests: Vec<Digest>,
-    /// All other statements.
+    /// All other statements. It falls where one of them becomes one of the heaviest.
     pub other_digests: DigestCounts,
 }
 
@@ -167,7 +170,7 @@ pub struct Digest {
 }
 
 /// What was counted of statements.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct DigestCounts {
     /// Statements sent.
     pub queries: f64,
@@ -179,6 +182,24 @@ pub struct DigestCounts {
     pub rows_returned: f64,
     /// Rows changed.
     pub rows_affected: f64,
+}
+
+/// The heaviest digests, by the time they took, and all others together.
+pub(super) fn heaviest(mut digests: Vec<Digest>, mut others: DigestCounts) -> (Vec<Digest>, DigestCounts) {
+    digests.sort_by(|one, other| other.counts.seconds.total_cmp(&one.counts.seconds));
+    let light = digests.split_off(digests.len().min(MOST_DIGESTS));
+    light.iter().for_each(|digest| others.add(&digest.counts));
+    (digests, others)
+}
+
+impl DigestCounts {
+    fn add(&mut self, more: &Self) {
+        self.queries += more.queries;
+        self.seconds += more.seconds;
+        self.errors += more.errors;
+        self.rows_returned += more.rows_returned;
+        self.rows_affected += more.rows_affected;
+    }
 }
 
 impl Sampling {

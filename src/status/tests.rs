@@ -138,6 +138,17 @@ fn every_field_is_documented_and_every_documented_field_is_there() {
 }
 
 #[test]
+fn the_heaviest_digests_are_told_and_the_others_added_up() {
+    let digest = |number: u32| Digest { digest: number.to_string(), ..traffic().digests.remove(0) };
+    let mut digests: Vec<_> = (0..MOST_DIGESTS as u32 + 3).map(digest).collect();
+    digests.iter_mut().zip(0..).for_each(|(digest, rank)| digest.counts.seconds = f64::from(rank));
+    let counts = DigestCounts { queries: 1.0, seconds: 0.5, ..DigestCounts::default() };
+    let (told, others) = heaviest(digests, counts);
+    assert_eq!((told.len(), told[0].counts.seconds), (MOST_DIGESTS, MOST_DIGESTS as f64 + 2.0));
+    assert_eq!((others.queries, others.seconds, others.errors), (1.0 + 3.0 * 32.0, 3.5, 12.0));
+}
+
+#[test]
 fn one_line_says_how_well_it_works_and_why() {
     let working = status();
     let mut quiet = working.clone();
@@ -175,7 +186,11 @@ fn one_line_says_how_well_it_works_and_why() {
             Level::Failed,
             "TCP sockets cannot be counted: no netlink. MySQL is not captured: no permission.",
         ),
-        (late, Level::Working, "TCP sockets were counted by netlink 12 s ago: it rests to spare the CPU."),
+        (
+            late,
+            Level::Working,
+            "TCP sockets were counted by netlink some seconds ago: it rests to spare the CPU.",
+        ),
     ];
     for (status, level, text) in cases {
         let health = Health::of(status.sockets.as_deref(), status.mysql.as_ref());

@@ -12,14 +12,15 @@ const [modules, url, seconds, pictures, picture] = process.argv.slice(2);
 const puppeteer = require(path.join(modules, "puppeteer-core"));
 const axe = fs.readFileSync(path.join(modules, "axe-core", "axe.min.js"), "utf8");
 
-// Longest wait for anything that must happen.
-const PATIENCE = { timeout: 30000, polling: 50 };
+// Longest wait for anything that must happen, on however busy a machine: a guard against hanging for ever.
+const PATIENCE = { timeout: 120000, polling: 50 };
 
 const seen = { complaints: [], requests: [], barriers: {} };
 
 // A page that tells what goes wrong in it, and what it asks for.
 async function open(browser, { width = 1280, height = 800, scheme = "light", javascript = true, before } = {}) {
   const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE.timeout);
   page.on("console", (message) => {
     if (["error", "warn"].includes(message.type())) seen.complaints.push(message.text());
   });
@@ -146,7 +147,7 @@ function looked(seconds) {
 async function withJavascript(browser) {
   const page = await open(browser);
   await charts(page);
-  await page.waitForFunction(looked, { ...PATIENCE, timeout: 30000 + 1000 * seconds }, Number(seconds));
+  await page.waitForFunction(looked, PATIENCE, Number(seconds));
   await pointing(page);
   await sorting(page);
   seen.health = await page.$eval("#health", (node) => node.textContent);
@@ -179,7 +180,7 @@ async function withoutJavascript(browser) {
   let browser;
   try {
     const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--force-color-profile=srgb", "--hide-scrollbars"];
-    browser = await puppeteer.launch({ executablePath: "/usr/bin/chromium", pipe: true, args });
+    browser = await puppeteer.launch({ executablePath: "/usr/bin/chromium", pipe: true, timeout: PATIENCE.timeout, args });
   } catch (error) {
     console.error(String(error));
     process.exit(3);

@@ -117,6 +117,8 @@ impl Observer for Log<'_> {
         SchemaId::UNKNOWN
     }
 
+    fn user(&mut self, _: Option<&[u8]>) {}
+
     fn event(&mut self, event: &Event) {
         self.told.push(Told { client: self.client, at: self.at, gap: self.gap, event: *event });
     }

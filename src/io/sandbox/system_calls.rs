@@ -126,15 +126,8 @@ fn rules() -> Result<BTreeMap<c_long, Vec<SeccompRule>>, seccompiler::BackendErr
     let lacks = |argument, bits: libc::c_int| masked(argument, bits as u64, 0);
     let has = |argument, bits: libc::c_int| masked(argument, bits as u64, bits as u64);
     let conditional = [
-        // Netlink for the socket tables, should it have to be opened again; a datagram socket to ask for an
-        // interface's index with, which no address can be connected to.
-        (
-            libc::SYS_socket,
-            vec![
-                vec![is(0, libc::AF_NETLINK)?, is(2, libc::NETLINK_SOCK_DIAG)?],
-                vec![is(0, libc::AF_UNIX)?, masked(1, 0xf, libc::SOCK_DGRAM as u64)?],
-            ],
-        ),
+        // Netlink for the socket tables, should it have to be opened again.
+        (libc::SYS_socket, vec![vec![is(0, libc::AF_NETLINK)?, is(2, libc::NETLINK_SOCK_DIAG)?]]),
         // Nothing becomes executable.
         (libc::SYS_mmap, vec![vec![lacks(2, libc::PROT_EXEC)?]]),
         (libc::SYS_mprotect, vec![vec![lacks(2, libc::PROT_EXEC)?]]),

@@ -46,6 +46,7 @@ fn no_socket_can_be_opened_but_those_that_ask_the_kernel() {
             ("TCP", Domain::IPV4, Type::STREAM, None),
             ("TCP over IPv6", Domain::IPV6, Type::STREAM, None),
             ("UDP", Domain::IPV4, Type::DGRAM, None),
+            ("Unix datagram", Domain::UNIX, Type::DGRAM, None),
             ("Unix stream", Domain::UNIX, Type::STREAM, None),
             (
                 "netlink route",

@@ -6,6 +6,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::*;
 use crate::sockets::{
+    cache::Scope,
     census::{Census, PairScope, Tally},
     counters::{Events, Gauges},
     pairs::Pairs,
@@ -59,7 +60,10 @@ fn counts(now: Instant) -> Counts {
 
 fn snapshot(started: Instant, counts: Counts) -> Arc<Snapshot> {
     let reading = Reading { source: Source::Netlink, started, elapsed: Duration::ZERO, counts };
-    Arc::new(Snapshot { reading: Some(reading), ..Snapshot::default() })
+    let mut snapshot = Snapshot { reading: Some(reading), ..Snapshot::default() };
+    snapshot.spent.add(Scope::Everything, Duration::from_millis(20));
+    snapshot.spent.add(Scope::Listeners, Duration::from_millis(5));
+    Arc::new(snapshot)
 }
 
 fn page(reports: &[Report]) -> String {
@@ -133,6 +137,8 @@ fn the_page_says_where_the_counts_come_from_and_how_old_they_are() {
             "dbwire_tcp_snapshot_age_seconds 0.25",
             "dbwire_tcp_port_snapshot_age_seconds 0.25",
             "dbwire_tcp_cooldown_seconds 1.5",
+            "dbwire_tcp_reads_total 1",
+            "dbwire_tcp_read_cpu_seconds_total 0.025",
         ],
     );
 }

@@ -16,6 +16,7 @@ const COLUMN: &[u8] = b"\x03def\x00\x00\x00\x011\x00\x0c\x3f\x00\x01\x00\x00\x00
 const EOF: &[u8] = b"\xfe\x00\x00\x02\x00";
 const SELECT: &[u8] = b"\x03select 1";
 const PING: &[u8] = b"\x0e";
+const QUIT: &[u8] = b"\x01";
 
 /// A HandshakeResponse41 of user `app` without a password, with PROTOCOL_41 and SECURE_CONNECTION.
 fn login(flags: u32) -> Vec<u8> {
@@ -107,6 +108,17 @@ fn a_prepared_statement_keeps_its_kind_until_it_is_closed() {
 }
 
 #[test]
+fn a_user_is_known_from_the_servers_ok_to_the_next_loss() {
+    let mut talk = logged_in(0);
+    let change = packet(0, b"\x11root\0\x00shop\0");
+    talk.client(&change).server(&packet(1, b"\xff\x15\x04#28000denied"));
+    talk.client(&change).server(&packet(1, OK));
+    talk.client(&packet(0, SELECT)).gap(ToClient, 10);
+    let users: Vec<_> = talk.events.users.iter().map(Option::as_deref).collect();
+    assert_eq!(users, [Some("app"), Some("root"), None]);
+}
+
+#[test]
 fn a_reset_forgets_prepared_statements_only_if_it_succeeds() {
     for command in [&b"\x1f"[..], b"\x11app\0\x00shop\0"] {
         let mut talk = logged_in(0);
@@ -136,7 +148,11 @@ fn a_reply_whose_number_does_not_go_on_from_its_request_is_none() {
     talk.server(&packet(2, OK)).tells(&["desync"]);
     // Passed over until a request is sent while nothing waits.
     talk.server(&packet(1, OK)).tells(&[]);
-    talk.client(&packet(0, PING)).server(&packet(1, OK)).settle().tells(&["ping", "reply ping 1..1"]);
+    talk.client(&packet(0, PING)).server(&packet(1, OK)).client(&packet(0, QUIT)).tells(&[
+        "ping",
+        "quit",
+        "reply ping 1..1",
+    ]);
 }
 
 #[test]
@@ -146,8 +162,8 @@ fn what_a_client_cannot_have_sent_loses_the_place_until_a_plausible_request() {
         talk.client(&packet(0, SELECT)).client(&bytes).tells(&["query", "<select>", "desync"]);
         talk.server(&result(1)).client(b"rest of it").tells(&[]);
         assert_eq!(talk.session.visibility(), Visibility::Unknown);
-        talk.client(&packet(0, PING)).server(&packet(1, OK)).settle();
-        talk.tells(&["resync", "ping", "reply ping 1..1"]);
+        talk.client(&packet(0, PING)).server(&packet(1, OK)).client(&packet(0, QUIT));
+        talk.tells(&["resync", "ping", "quit", "reply ping 1..1"]);
         assert_eq!(talk.session.visibility(), Visibility::Decoded);
     }
 }
@@ -157,8 +173,8 @@ fn missing_bytes_of_a_request_drop_what_waits_and_the_request() {
     let mut talk = logged_in(0);
     talk.client(&packet(0, PING)).gap(ToServer, 13).tells(&["ping", "desync"]);
     talk.server(&packet(1, OK)).server(&packet(1, OK)).tells(&[]);
-    talk.client(&packet(0, SELECT)).server(&result(1)).settle();
-    talk.tells(&["resync", "query", "<select>", "reply query <select> 1..1 rows=1"]);
+    talk.client(&packet(0, SELECT)).server(&result(1)).client(&packet(0, QUIT));
+    talk.tells(&["resync", "query", "<select>", "quit", "reply query <select> 1..1 rows=1"]);
 }
 
 #[test]
@@ -169,8 +185,8 @@ fn a_request_found_before_what_was_lost_is_answered_is_given_no_reply() {
     talk.tells(&["ping", "reply ping 1..1", "desync", "resync", "query", "<select>"]);
     talk.server(&packet(1, b"\x00\x03\x00\x02\x00\x00\x00")).server(&result(1)).tells(&[]);
     // The server was heard, and the client has never been seen to pipeline.
-    talk.client(&packet(0, SELECT)).server(&result(1)).settle();
-    talk.tells(&["query", "<select>", "reply query <select> 1..1 rows=1"]);
+    talk.client(&packet(0, SELECT)).server(&result(1)).client(&packet(0, QUIT));
+    talk.tells(&["query", "<select>", "quit", "reply query <select> 1..1 rows=1"]);
 }
 
 #[test]
@@ -200,7 +216,10 @@ fn what_is_found_behind_a_loss_is_told_once_the_client_is_known_to_await_its_ans
     polite.client(&ping).server(&pong).tells(&["ping", reply, reply, reply]);
     polite.client(&ping).server(&pong).tells(&["ping", reply]);
     // One that leaves has read what it asked for.
-    found().client(&packet(0, b"\x01")).tells(&["quit", reply]);
+    found().client(&packet(0, QUIT)).tells(&["quit", reply]);
+    // Two turns do where nothing more comes, one does not.
+    found().settle().tells(&[]);
+    found().client(&ping).server(&pong).settle().tells(&["ping", reply, reply]);
     // An answer too many: the first was to a request that is not known. A request too many may not have waited either.
     found().server(&pong).settle().tells(&["desync"]);
     found().client(&[&ping[..], &ping].concat()).settle().tells(&["ping", "ping", "desync"]);
@@ -231,7 +250,11 @@ fn missing_bytes_of_a_reply_drop_it_but_no_request() {
         .gap(ToClient, 30)
         .tells(&["query", "<select>", "desync"]);
     talk.server(&result(1)[35..]).gap(ToClient, 100).tells(&[]);
-    talk.client(&packet(0, PING)).server(&packet(1, OK)).settle().tells(&["ping", "reply ping 1..1"]);
+    talk.client(&packet(0, PING)).server(&packet(1, OK)).client(&packet(0, QUIT)).tells(&[
+        "ping",
+        "quit",
+        "reply ping 1..1",
+    ]);
 }
 
 #[test]
@@ -252,10 +275,11 @@ fn in_mid_stream_the_first_plausible_request_is_the_beginning() {
     let mut talk = Talk::new(Start::MidStream);
     assert_eq!(talk.session.visibility(), Visibility::Unknown);
     talk.server(&result(1)).client(b"middle of a text").tells(&[]);
-    talk.client(&packet(0, SELECT)).server(&result(1)).settle().tells(&[
+    talk.client(&packet(0, SELECT)).server(&result(1)).client(&packet(0, QUIT)).tells(&[
         "resync",
         "query",
         "<select>",
+        "quit",
         "reply query <select> 1..1 rows=1",
     ]);
 }
@@ -275,8 +299,8 @@ fn an_eof_that_may_end_a_prepare_is_passed_over_where_the_login_was_not_seen() {
     talk.client(&packet(0, b"\x16select ?")).tells(&["resync", "stmt_prepare"]);
     talk.server(&[packet(1, b"\x00\x07\0\0\0\x01\0\x00\0\0\0\0"), packet(2, COLUMN)].concat());
     talk.server(&packet(3, EOF)).tells(&[]);
-    talk.client(&packet(0, PING)).server(&packet(1, OK)).settle();
-    talk.tells(&["ping", "reply stmt_prepare <select> 1..1", "reply ping 1..1"]);
+    talk.client(&packet(0, PING)).server(&packet(1, OK)).client(&packet(0, QUIT));
+    talk.tells(&["ping", "quit", "reply stmt_prepare <select> 1..1", "reply ping 1..1"]);
 }
 
 #[test]
@@ -317,7 +341,7 @@ fn compression_starts_behind_the_ok_of_the_login() {
     let mut talk = logged_in(1 << 5);
     assert_eq!(talk.session.visibility(), Visibility::Compressed);
     let block = |sequence: u8, body: &[u8]| [&[body.len() as u8, 0, 0, sequence, 0, 0, 0][..], body].concat();
-    talk.client(&block(0, &packet(0, SELECT))).server(&block(1, &result(1))).settle();
+    talk.client(&block(0, &packet(0, SELECT))).server(&block(1, &result(1)));
     talk.tells(&["query", "<select>", "reply query <select> 1..1 rows=1"]);
 }
 
@@ -411,8 +435,10 @@ fn a_compressed_reply_is_found_again_behind_a_gap() {
     let block = |sequence: u8, body: &[u8]| [&[body.len() as u8, 0, 0, sequence, 0, 0, 0][..], body].concat();
     talk.client(&block(0, &packet(0, SELECT))).gap(ToClient, 60).tells(&["query", "<select>", "desync"]);
     talk.server(&block(1, &result(1))).tells(&[]);
-    talk.client(&block(0, &packet(0, SELECT))).server(&block(1, &result(1))).settle();
-    talk.tells(&["query", "<select>", "reply query <select> 1..1 rows=1"]);
+    talk.client(&block(0, &packet(0, SELECT)))
+        .server(&block(1, &result(1)))
+        .client(&block(0, &packet(0, QUIT)));
+    talk.tells(&["query", "<select>", "quit", "reply query <select> 1..1 rows=1"]);
 }
 
 #[test]
@@ -420,7 +446,9 @@ fn compression_agreed_on_is_expected_even_if_the_login_s_ok_was_missed() {
     let mut talk = Talk::new(Start::Opening);
     talk.server(&packet(0, GREETING)).client(&packet(1, &login(1 << 5))).gap(ToClient, 11).tells(&["desync"]);
     let block = |sequence: u8, body: &[u8]| [&[body.len() as u8, 0, 0, sequence, 0, 0, 0][..], body].concat();
-    talk.client(&block(0, &packet(0, SELECT))).server(&block(1, &result(1))).settle();
-    talk.tells(&["resync", "query", "<select>", "reply query <select> 1..1 rows=1"]);
+    talk.client(&block(0, &packet(0, SELECT)))
+        .server(&block(1, &result(1)))
+        .client(&block(0, &packet(0, QUIT)));
+    talk.tells(&["resync", "query", "<select>", "quit", "reply query <select> 1..1 rows=1"]);
     assert_eq!(talk.session.visibility(), Visibility::Compressed);
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Capture, Digest, DigestCounts, Durations, Errors, Mysql, Sampling, StandardError, Statements, Traffic,
+    heaviest,
 };
 use crate::{
     limits::Limit,
@@ -112,8 +113,8 @@ impl Traffic {
         let estimated = &stats.estimated;
         let kinds =
             estimated.statements().filter(|(_, kind)| kind.count > 0.0 || kind.duration.count() > 0.0);
-        let mut digests: Vec<&Shown> = stats.digests.iter().collect();
-        digests.sort_by_key(|shown| std::cmp::Reverse(shown.stats.nanos as u64));
+        let digests = stats.digests.iter().map(Digest::new).collect();
+        let (digests, other_digests) = heaviest(digests, DigestCounts::new(&stats.other_digests));
         Self {
             connections: stats.flows().map(|(visibility, count)| (visibility.label(), count)).collect(),
             opened: stats.opened as f64,
@@ -123,8 +124,8 @@ impl Traffic {
             response_bytes: estimated.response_bytes,
             statements: kinds.map(|(kind, counted)| (kind.label(), Statements::new(counted))).collect(),
             errors: errors(stats),
-            digests: digests.into_iter().map(Digest::new).collect(),
-            other_digests: DigestCounts::new(&stats.other_digests),
+            digests,
+            other_digests,
         }
     }
 }

@@ -46,7 +46,8 @@ async function poll() {
   }
   asking = false;
   schedule(Math.max((answer === null ? AFTER_FAILURE : EVERY) - (performance.now() - begun), 0));
-  if (answer !== null) show(answer);
+  // Who stopped it looks at what stands there.
+  if (answer !== null && !paused) show(answer);
 }
 
 function schedule(milliseconds) {

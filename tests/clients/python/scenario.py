@@ -80,11 +80,15 @@ class Connector:
         self.connection = mysql.connector.connect(host=host, port=port, user=USER, password=PASSWORD,
                                                   database=SCHEMA, use_pure=True, autocommit=True,
                                                   compress=compress, ssl_disabled=not tls)
+        self.attributes = []
 
     def cursor(self, **options):
         # Each new cursor makes sure of its connection by a ping.
         self.pings += 1
-        return self.connection.cursor(**options)
+        cursor = self.connection.cursor(**options)
+        for name, value in self.attributes:
+            cursor.add_attribute(name, value)
+        return cursor
 
     def text(self, sql):
         with self.cursor() as cursor:
@@ -200,6 +204,8 @@ def main():
         tally = Tally(mode)
         driver = DRIVERS[name]()
         driver.connect(host, int(port), tls="tls" in options, compress="compress" in options)
+        if "attributes" in options:
+            driver.attributes = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-01"), ("n", 7), ("ratio", 0.5)]
         for sql in driver.own:
             tally.query(sql)
         tally.port = int(text(driver, PORT_QUERY, tally)[0][0].rsplit(":", 1)[1])

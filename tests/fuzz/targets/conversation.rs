@@ -40,6 +40,10 @@ impl Observer for Ledger {
         if name.is_empty() { SchemaId::NONE } else { SchemaId::OTHER }
     }
 
+    fn user(&mut self, name: Option<&[u8]>) {
+        assert!(name.is_none_or(|name| name.len() <= limits::USER_NAME));
+    }
+
     fn event(&mut self, event: &Event) {
         match event {
             Event::Command(command) => self.commands += u64::from(command.reply() != command::Reply::None),
