@@ -97,7 +97,8 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Web")]
 pub struct WebArgs {
-    /// Address to serve on; `:PORT` means every address, IPv6 and IPv4. Repeatable, or separated by commas.
+    /// Address to serve on: `:PORT` means every address, IPv6 and IPv4; `unix:/PATH` a Unix socket. Repeatable, or
+    /// separated by commas.
     #[arg(long = "web.listen-address", env = "DBWIRE_WEB_LISTEN_ADDRESS", hide_env_values = true)]
     #[arg(value_name = "ADDRESS", default_value = ":9098", value_delimiter = ',')]
     pub listen_address: Vec<String>,
@@ -109,6 +110,18 @@ pub struct WebArgs {
     #[arg(long = "web.max-requests", env = "DBWIRE_WEB_MAX_REQUESTS", hide_env_values = true)]
     #[arg(value_name = "N", default_value = "40", allow_negative_numbers = true)]
     pub max_requests: u32,
+    /// TLS, client certificates, basic auth and headers: a file as the Prometheus exporter toolkit reads it.
+    #[arg(long = "web.config.file", env = "DBWIRE_WEB_CONFIG_FILE", hide_env_values = true)]
+    #[arg(value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
+    /// Serve on the sockets that systemd passes on instead of --web.listen-address.
+    #[arg(long = "web.systemd-socket", env = "DBWIRE_WEB_SYSTEMD_SOCKET", hide_env_values = true)]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub systemd_socket: bool,
+    /// Add `_created` samples to OpenMetrics pages: one more for each counter and histogram.
+    #[arg(long = "web.created-samples", env = "DBWIRE_WEB_CREATED_SAMPLES", hide_env_values = true)]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub created_samples: bool,
 }
 
 /// Logging, to stderr.

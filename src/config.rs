@@ -11,6 +11,8 @@ mod mysql;
 mod ports;
 mod sockets;
 
+use std::path::PathBuf;
+
 use crate::cli::{self, Cli};
 pub use crate::cli::{Detail, LogArgs, SourceChoice};
 pub use check::Check;
@@ -49,6 +51,7 @@ pub struct Config {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one, made once")]
 pub enum Action {
     /// Serve until told to stop.
     Serve(Serve),
@@ -82,6 +85,12 @@ pub struct Web {
     pub telemetry_path: String,
     /// Most scrapes answered at a time.
     pub max_requests: usize,
+    /// TLS and passwords, if any.
+    pub config_file: Option<PathBuf>,
+    /// Serve on the sockets that systemd passes on, not on `listen`.
+    pub systemd_socket: bool,
+    /// Have `_created` samples on OpenMetrics pages.
+    pub created_samples: bool,
 }
 
 impl Config {
@@ -148,7 +157,14 @@ impl Web {
             let allowed = format!("must be 1 to {}", Self::MAX_REQUESTS);
             return Err(Invalid::new("--web.max-requests", args.max_requests, allowed));
         }
-        Ok(Self { listen, telemetry_path: args.telemetry_path, max_requests: args.max_requests as usize })
+        Ok(Self {
+            listen,
+            telemetry_path: args.telemetry_path,
+            max_requests: args.max_requests as usize,
+            config_file: args.config_file,
+            systemd_socket: args.systemd_socket,
+            created_samples: args.created_samples,
+        })
     }
 }
 
@@ -179,6 +195,9 @@ mod tests {
             listen: vec![ListenAddress::Everywhere(9098)],
             telemetry_path: "/metrics".to_owned(),
             max_requests: 40,
+            config_file: None,
+            systemd_socket: false,
+            created_samples: false,
         };
         assert_eq!(serve.web, web);
         assert!(serve.sandbox);

@@ -2,10 +2,8 @@
 
 use std::{
     io::{self, Write},
-    net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::ExitCode,
-    sync::Arc,
 };
 
 use anyhow::Context;
@@ -14,8 +12,17 @@ use dbwire_exporter::{
     cli::{self, Stop},
     config::{Action, Check, Config, Serve, Web},
     io::{
-        check as host, collect::Collector, core_dumps, listen, log, notify::Manager, process::Process,
-        sandbox::Policy, server, signals::StopSignals, sockets, supervisor, watchdog,
+        check as host, clock,
+        collect::Collector,
+        core_dumps,
+        listen::{self, Listener},
+        log,
+        notify::Manager,
+        process::Process,
+        sandbox::Policy,
+        server::{self, App, Guard, WebConfigFile},
+        signals::StopSignals,
+        sockets, supervisor, watchdog,
     },
     metrics::build,
     web::Routes,
@@ -106,7 +113,9 @@ fn print_replay(config: &Replay) -> anyhow::Result<()> {
 
 fn run_daemon(config: &Serve) -> anyhow::Result<()> {
     // First what may fail, so that a start that fails says one thing only.
-    let listeners = listen::bind(&config.web.listen)?;
+    let web_config = config.web.config_file.as_deref().map(WebConfigFile::open).transpose();
+    let web_config = web_config.context("cannot use --web.config.file")?;
+    let listeners = listeners(&config.web)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -117,22 +126,35 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
     };
     let manager = Manager::from_environment().context("cannot reach the service manager (NOTIFY_SOCKET)")?;
     tracing::info!(version = build::VERSION, revision = build::REVISION, "starting dbwire_exporter");
-    let collector = start_collectors(config)?;
+    let collector = start_collectors(config, web_config.as_ref())?;
     let pulse = collector.pulse();
+    let scheme = if web_config.as_ref().is_some_and(WebConfigFile::serves_tls) { "https" } else { "http" };
+    let guard = web_config.map(Guard::start).transpose();
+    let guard = guard.context("cannot start the thread that compares passwords (see ulimit -u)")?;
+    let routes = Routes::new(&config.web.telemetry_path);
+    for listener in &listeners {
+        tracing::info!(url = listener.url(scheme, routes.telemetry_path())?, "serving");
+    }
+    let created = config.web.created_samples.then(clock::unix_seconds);
+    let app = App::new(routes, collector, config.web.max_requests, guard).with_created(created);
     runtime.block_on(async {
         tokio::select! {
-            served = serve(&config.web, listeners, collector, stop) => served,
+            served = serve(listeners, app, stop) => served,
             () = watchdog::watch(manager.as_ref(), &pulse) => Ok(()),
         }
     })
 }
 
+fn listeners(config: &Web) -> anyhow::Result<Vec<Listener>> {
+    Ok(if config.systemd_socket { listen::from_systemd()? } else { listen::bind(&config.listen)? })
+}
+
 /// Opens what takes a right, gives up all rights, and only then starts threads.
 ///
 /// What cannot be read or captured is no reason not to start: the page tells, and the log says what to do.
-fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
+fn start_collectors(config: &Serve, web_config: Option<&WebConfigFile>) -> anyhow::Result<Collector> {
     let advice = |collector| format!("cannot start the {collector} collector (see ulimit -n and -u)");
-    let policy = policy(config);
+    let policy = policy(config, web_config);
     #[cfg(feature = "capture")]
     let mysql =
         config.mysql.as_ref().map(MysqlCollector::open).transpose().with_context(|| advice("MySQL"))?;
@@ -153,43 +175,18 @@ fn start_collectors(config: &Serve) -> anyhow::Result<Collector> {
 }
 
 /// What the process goes on to read.
-fn policy(config: &Serve) -> Policy {
+fn policy(config: &Serve, web_config: Option<&WebConfigFile>) -> Policy {
     let procfs = config.sockets.as_ref().map(|sockets| sockets.procfs.clone());
-    let readable = ["/proc", "/sys/class/net", "/sys/devices", "/dev/null"].map(PathBuf::from);
-    Policy { readable: readable.into_iter().chain(procfs).collect(), confine: config.sandbox }
+    let mut readable = ["/proc", "/sys/class/net", "/sys/devices", "/dev/null"].map(PathBuf::from).to_vec();
+    readable.extend(procfs);
+    readable.extend(web_config.iter().flat_map(|file| file.read_later()));
+    Policy { readable, confine: config.sandbox }
 }
 
-async fn serve(
-    config: &Web,
-    listeners: Vec<TcpListener>,
-    collector: Collector,
-    stop: StopSignals,
-) -> anyhow::Result<()> {
-    let routes = Routes::new(&config.telemetry_path);
-    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
-    let listeners =
-        listeners.into_iter().map(tokio::net::TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
-    for address in addresses {
-        tracing::info!(%address, url = url(address, &routes), "serving");
-    }
-    let app = server::App::new(routes, collector, config.max_requests, None);
+async fn serve(listeners: Vec<Listener>, app: App, stop: StopSignals) -> anyhow::Result<()> {
     let stop = async {
         let signal = stop.wait().await;
         tracing::info!(signal, "stopping");
     };
-    server::serve(listeners, Arc::new(app), stop).await;
-    Ok(())
-}
-
-/// Where to look, as something to click on.
-fn url(mut address: SocketAddr, routes: &Routes) -> String {
-    let path = routes.telemetry_path();
-    if address.ip().is_unspecified() {
-        return format!("http://localhost:{}{path}", address.port());
-    }
-    if let SocketAddr::V6(v6) = &mut address {
-        // A zone has no agreed form in a URL.
-        v6.set_scope_id(0);
-    }
-    format!("http://{address}{path}")
+    server::serve(listeners, app, stop).await.context("cannot wait for connections")
 }

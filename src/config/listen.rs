@@ -1,6 +1,6 @@
 //! Listen addresses as Go's exporters write them.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use super::Invalid;
 
@@ -13,15 +13,19 @@ pub enum ListenAddress {
     Address(SocketAddr),
     /// `NAME:PORT`, looked up when the program starts.
     Name(String, u16),
+    /// `unix:PATH`: a Unix socket.
+    Unix(PathBuf),
 }
 
 impl ListenAddress {
     pub(super) fn parse(text: &str) -> Result<Self, Invalid> {
         let invalid = || {
-            let allowed =
-                "must be :PORT, ADDRESS:PORT or NAME:PORT, like :9098, 127.0.0.1:9098 or [::1]:9098";
+            let allowed = "must be :PORT, ADDRESS:PORT, NAME:PORT or unix:/PATH, like :9098, 127.0.0.1:9098 or [::1]:9098";
             Invalid::new("--web.listen-address", text, allowed)
         };
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(invalid()) };
+        }
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
         }
@@ -47,6 +51,7 @@ impl fmt::Display for ListenAddress {
             Self::Everywhere(port) => write!(f, ":{port}"),
             Self::Address(address) => address.fmt(f),
             Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
@@ -68,6 +73,9 @@ mod tests {
             ("[fe80::1%2]:9098", address("[fe80::1%2]:9098")),
             ("localhost:9098", name("localhost", 9098)),
             ("db-1.example.com:1", name("db-1.example.com", 1)),
+            ("unix:/run/dbwire/web.sock", Ok(ListenAddress::Unix("/run/dbwire/web.sock".into()))),
+            ("unix:web.sock", Err(())),
+            ("unix:", Err(())),
             ("", Err(())),
             (":", Err(())),
             (":x", Err(())),

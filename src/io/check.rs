@@ -1,6 +1,6 @@
 //! Gathers what [`crate::check`] judges. Nothing on the host is changed.
 
-use std::{env, fs, io, net::TcpListener, path::Path};
+use std::{env, fs, io, path::Path};
 #[cfg(feature = "capture")]
 use std::{mem, time::Duration};
 
@@ -94,8 +94,7 @@ fn landlock_version() -> u32 {
 fn web(addresses: &[ListenAddress]) -> Finding {
     match listen::bind(addresses) {
         Ok(listeners) => {
-            let addresses = listeners.iter().filter_map(|listener| TcpListener::local_addr(listener).ok());
-            let addresses: Vec<_> = addresses.map(|address| address.to_string()).collect();
+            let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.address().ok()).collect();
             Finding::ok("web", format!("{} can be served on", addresses.join(", ")))
         }
         Err(error) => Finding::bad("web", error.to_string(), "unless it is this exporter, already running"),

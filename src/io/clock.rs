@@ -1,8 +1,6 @@
 //! Clocks.
 
-use std::time::Duration;
-#[cfg(feature = "capture")]
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[cfg(feature = "capture")]
 use crate::packet::Timestamp;
@@ -12,6 +10,12 @@ use crate::packet::Timestamp;
 pub fn wall() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Seconds since the Unix epoch, to the millisecond.
+pub fn unix_seconds() -> f64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since_epoch.as_millis() as f64 / 1e3
 }
 
 /// CPU time the calling thread has used so far, in user space and in the kernel.

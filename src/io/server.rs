@@ -1,36 +1,53 @@
-//! HTTP/1.1 over TCP: accepts, hands requests to [`crate::web`], and drains when told to stop.
+//! HTTP/1.1 over TCP, TLS and Unix sockets: accepts, hands requests to [`crate::web`], and drains when told to stop.
 
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
     io,
-    net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
-use socket2::SockRef;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use hyper_util::{rt::TokioIo, server::graceful::GracefulShutdown};
+use tokio::sync::{Notify, oneshot};
 
 mod app;
 mod body;
+mod guard;
+mod stream;
+mod tls;
+mod watched;
 
 pub use app::App;
+pub use guard::Guard;
+pub use watched::{WebConfigError, WebConfigFile};
 
-/// Connections served at a time; more wait in the kernel's queue.
+use crate::{
+    io::listen::Listener,
+    web::{
+        connections::{ConnectionId, Connections, Patience},
+        throttle::Source,
+    },
+};
+use stream::{AsyncListener, Stream, Told};
+
+/// Connections open at a time.
 const MAX_CONNECTIONS: usize = 256;
-/// How long a connection may take to send a request, and how long it may idle between two: a little longer than
-/// the usual scrape interval of a minute, so that the scraper need not connect anew each time.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// Idle ones are kept a little longer than the usual scrape interval of a minute, so that the scraper need not connect
+/// anew each time. Ten seconds are more than a request's head takes on any line, and forty are those that a page may be
+/// waited for and thirty to carry it.
+const PATIENCE: Patience = Patience {
+    first: Duration::from_secs(10),
+    idle: Duration::from_secs(75),
+    answer: Duration::from_secs(40),
+};
+/// Longest between two looks at a connection's deadline, which changes with what it does.
+const LOOK: Duration = Duration::from_secs(10);
 /// After this long without an acknowledgement of what was sent, or without room for more, the kernel resets the
 /// connection (tcp(7), `TCP_USER_TIMEOUT`): a client that stops reading does not keep its place for ever.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,16 +58,30 @@ const DRAIN: Duration = Duration::from_millis(1500);
 /// Pause after `accept` failed for want of something (descriptors, memory) that other connections must free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What all connections share.
+struct Server {
+    app: App,
+    /// With what tells a connection to end.
+    connections: Mutex<Connections<oneshot::Sender<()>>>,
+    /// Told when a connection ends or becomes idle.
+    room: Notify,
+}
+
 /// Serves until `stop` is ready, then drains: no new connections, responses under way may finish, and after 1.5
 /// seconds the rest is dropped.
-pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, stop: impl Future) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+///
+/// # Errors
+/// If a listener cannot be waited on.
+pub async fn serve(listeners: Vec<Listener>, app: App, stop: impl Future) -> io::Result<()> {
+    let listeners = listeners.into_iter().map(AsyncListener::try_from).collect::<io::Result<Vec<_>>>()?;
+    let connections = Mutex::new(Connections::new(MAX_CONNECTIONS, PATIENCE));
+    let server = Arc::new(Server { app, connections, room: Notify::new() });
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
-        let (stream, peer, place) = tokio::select! {
+        let (stream, source) = tokio::select! {
             _ = &mut stop => break,
-            accepted = accept(&listeners, &connections) => match accepted {
+            accepted = server.accept(&listeners) => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -59,44 +90,109 @@ pub async fn serve(listeners: Vec<TcpListener>, app: Arc<App>, stop: impl Future
                 }
             },
         };
-        let app = Arc::clone(&app);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let app = Arc::clone(&app);
-            async move { Ok::<_, Infallible>(app.answer(&request).await) }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let watcher = graceful.watcher();
+        let (id, closed) = server.admit();
+        let server = Arc::clone(&server);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, %peer, "a connection ended early");
+            tokio::select! {
+                () = server.converse(id, stream, source, watcher) => {}
+                () = server.overdue(id) => tracing::debug!(?source, "a connection took too long"),
+                // An end of the channel that is dropped has no other meaning.
+                _ = closed => tracing::debug!(?source, "a connection gave way to another"),
             }
-            drop(place);
+            server.connections().remove(id);
+            server.room.notify_one();
         });
     }
     drop(listeners);
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::warn!("some clients did not take their responses in time; their connections are dropped");
     }
+    Ok(())
 }
 
-/// The next connection on any of `listeners`, once there is a place for it.
-async fn accept(
-    listeners: &[TcpListener],
-    connections: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(connections).acquire_owned().await.map_err(io::Error::other)?;
-    let any = poll_fn(|context| {
-        let accepted = listeners.iter().map(|listener| listener.poll_accept(context)).find(Poll::is_ready);
-        accepted.unwrap_or(Poll::Pending)
-    });
-    let (stream, peer) = any.await?;
-    let socket = SockRef::from(&stream);
-    socket.set_tcp_user_timeout(Some(WRITE_TIMEOUT))?;
-    // A response is written in one go, and its end must not wait for an acknowledgement of its beginning.
-    socket.set_tcp_nodelay(true)?;
-    Ok((stream, peer, place))
+impl Server {
+    fn connections(&self) -> MutexGuard<'_, Connections<oneshot::Sender<()>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next connection on any of `listeners`, once there is room for it.
+    async fn accept(&self, listeners: &[AsyncListener]) -> io::Result<(Stream, Source)> {
+        while !self.connections().has_room() {
+            self.room.notified().await;
+        }
+        let any = poll_fn(|context| {
+            let accepted =
+                listeners.iter().map(|listener| listener.poll_accept(context)).find(Poll::is_ready);
+            accepted.unwrap_or(Poll::Pending)
+        });
+        any.await
+    }
+
+    /// A place for a connection, and what tells that it has to give it up.
+    fn admit(&self) -> (ConnectionId, oneshot::Receiver<()>) {
+        let (close, closed) = oneshot::channel();
+        let (id, gives_way) = self.connections().admit(close, Instant::now());
+        // Who has ended meanwhile need not be told.
+        let _ = gives_way.map(|close| close.send(()));
+        (id, closed)
+    }
+
+    /// Returns when a connection has taken longer than it may for what it does.
+    async fn overdue(&self, id: ConnectionId) {
+        loop {
+            let now = Instant::now();
+            let deadline = self.connections().deadline(id);
+            let Some(deadline) = deadline.filter(|deadline| *deadline > now) else { return };
+            tokio::time::sleep_until(deadline.min(now + LOOK).into()).await;
+        }
+    }
+
+    /// Answers a connection's requests until it ends.
+    async fn converse(
+        self: &Arc<Self>,
+        id: ConnectionId,
+        stream: Stream,
+        source: Source,
+        watcher: hyper_util::server::graceful::Watcher,
+    ) {
+        let stream = match self.secured(stream).await {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%error, ?source, "no TLS came about"),
+        };
+        let answered = Arc::new(AtomicBool::new(false));
+        let server = Arc::clone(self);
+        let gone = move || {
+            server.connections().idle(id, Instant::now());
+            server.room.notify_one();
+        };
+        let stream = Told::new(stream, Arc::clone(&answered), gone);
+        let service = service_fn(|request: Request<Incoming>| {
+            self.connections().answering(id, Instant::now());
+            let answered = Arc::clone(&answered);
+            async move {
+                let page = self.app.answer(&request, source).await;
+                answered.store(true, Ordering::Relaxed);
+                Ok::<_, Infallible>(page)
+            }
+        });
+        let connection = http1::Builder::new()
+            // Time is kept by `overdue`, TLS included.
+            .header_read_timeout(None)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, ?source, "a connection ended early");
+        }
+    }
+
+    /// The stream itself, or what is inside its TLS.
+    async fn secured(&self, stream: Stream) -> io::Result<Stream> {
+        let Some(acceptor) = self.app.tls() else { return Ok(stream) };
+        Ok(match stream {
+            Stream::Tcp(stream) => Stream::TcpTls(Box::new(acceptor.accept(stream).await?)),
+            Stream::Unix(stream) => Stream::UnixTls(Box::new(acceptor.accept(stream).await?)),
+            secured => secured,
+        })
+    }
 }

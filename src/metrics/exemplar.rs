@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use prometheus::proto::{Bucket, LabelPair};
+use prometheus::proto::{Bucket, Histogram, LabelPair};
 use protobuf::{CodedInputStream, CodedOutputStream, Message as _, UnknownValue, UnknownValueRef};
 
 /// `Bucket.exemplar` of `metrics.proto`.
@@ -30,6 +30,18 @@ impl Exemplar {
         if let Ok(bytes) = self.to_bytes() {
             bucket.special_fields.mut_unknown_fields().add_value(FIELD, UnknownValue::LengthDelimited(bytes));
         }
+    }
+
+    /// Lays the exemplar down in the bucket of `histogram` that it was counted in; the infinite one is made if need be.
+    pub fn attach_to_bucket(&self, histogram: &mut Histogram) {
+        if let Some(bucket) = histogram.bucket.iter_mut().find(|bucket| self.value <= bucket.upper_bound()) {
+            return self.attach(bucket);
+        }
+        let mut infinite = Bucket::default();
+        infinite.set_upper_bound(f64::INFINITY);
+        infinite.set_cumulative_count(histogram.get_sample_count());
+        self.attach(&mut infinite);
+        histogram.bucket.push(infinite);
     }
 
     /// What was laid down in `bucket`.
@@ -74,7 +86,7 @@ impl Exemplar {
 }
 
 /// `google.protobuf.Timestamp`.
-pub(super) fn timestamp(at: Duration) -> protobuf::Result<Vec<u8>> {
+fn timestamp(at: Duration) -> protobuf::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut out = CodedOutputStream::vec(&mut bytes);
     out.write_uint64(1, at.as_secs())?;
@@ -114,6 +126,23 @@ mod tests {
         assert_eq!(Exemplar::of(&bucket), None);
         example().attach(&mut bucket);
         assert_eq!(Exemplar::of(&bucket), Some(example()));
+    }
+
+    #[test]
+    fn an_exemplar_is_in_the_bucket_that_it_was_counted_in() {
+        for (value, index) in [(0.1, 0), (0.25, 0), (0.26, 1), (0.5, 1), (0.51, 2)] {
+            let mut histogram = Histogram::default();
+            for bound in [0.25, 0.5] {
+                let mut bucket = Bucket::default();
+                bucket.set_upper_bound(bound);
+                histogram.bucket.push(bucket);
+            }
+            histogram.set_sample_count(7);
+            Exemplar { value, ..example() }.attach_to_bucket(&mut histogram);
+            assert!(Exemplar::of(&histogram.bucket[index]).is_some(), "{value}");
+            let infinite = histogram.bucket.get(2).map(|last| (last.upper_bound(), last.cumulative_count()));
+            assert_eq!(infinite, (index == 2).then_some((f64::INFINITY, 7)));
+        }
     }
 
     #[test]

@@ -3,6 +3,10 @@
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 
 use super::names::{Kind, Metric};
+#[cfg(feature = "capture")]
+use super::{exemplar::Exemplar, native};
+#[cfg(feature = "capture")]
+use crate::stats::native::Snapshot;
 
 /// A histogram's data as Prometheus wants it: cumulative counts for ascending upper bounds.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,21 +79,26 @@ impl Family {
 
     /// [`Self::histogram`] in place.
     pub fn push_histogram(&mut self, labels: &[&str], data: &HistogramSample) {
+        self.push_built_histogram(labels, classic(data));
+    }
+
+    /// The same with the data of a native histogram and exemplars beside.
+    #[cfg(feature = "capture")]
+    pub fn push_native_histogram(
+        &mut self,
+        labels: &[&str],
+        data: &HistogramSample,
+        native: &Snapshot,
+        exemplars: &[Exemplar],
+    ) {
+        let mut histogram = classic(data);
+        native::attach(native, &mut histogram);
+        exemplars.iter().for_each(|exemplar| exemplar.attach_to_bucket(&mut histogram));
+        self.push_built_histogram(labels, histogram);
+    }
+
+    fn push_built_histogram(&mut self, labels: &[&str], histogram: proto::Histogram) {
         debug_assert_eq!(self.metric.kind, Kind::Histogram, "{}", self.metric.name);
-        let mut histogram = proto::Histogram::default();
-        histogram.set_sample_count(data.count);
-        histogram.set_sample_sum(data.sum);
-        histogram.set_bucket(
-            data.buckets
-                .iter()
-                .map(|&(bound, count)| {
-                    let mut bucket = proto::Bucket::default();
-                    bucket.set_upper_bound(bound);
-                    bucket.set_cumulative_count(count);
-                    bucket
-                })
-                .collect(),
-        );
         let mut sample = self.labelled(labels);
         sample.set_histogram(histogram);
         self.samples.push(sample);
@@ -126,6 +135,20 @@ impl Family {
         });
         proto::Metric::from_label(pairs.collect())
     }
+}
+
+fn classic(data: &HistogramSample) -> proto::Histogram {
+    let mut histogram = proto::Histogram::default();
+    histogram.set_sample_count(data.count);
+    histogram.set_sample_sum(data.sum);
+    let buckets = data.buckets.iter().map(|&(bound, count)| {
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(count);
+        bucket
+    });
+    histogram.set_bucket(buckets.collect());
+    histogram
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
     stats::{
         Stats,
         latency::{Latency, Scale},
+        native::{Resolution, Snapshot},
         tally::StatementStats,
     },
 };
@@ -39,8 +40,12 @@ pub(super) fn families(stats: &Stats) -> impl Iterator<Item = MetricFamily> {
     let mut others = StatementStats::<f64>::default();
     let mut add = |label: &str, kind: &StatementStats<f64>| {
         if kind.duration.count() > 0.0 {
-            duration.push_histogram(&[label], &histogram(&kind.duration, &stats.scale));
-            first_response.push_histogram(&[label], &histogram(&kind.first_response, &stats.scale));
+            for (family, latency) in
+                [(&mut duration, &kind.duration), (&mut first_response, &kind.first_response)]
+            {
+                let native = Snapshot::of(&latency.exponential, Resolution::default());
+                family.push_native_histogram(&[label], &histogram(latency, &stats.scale), &native, &[]);
+            }
         }
     };
     for (statement, kind) in stats.estimated.statements() {

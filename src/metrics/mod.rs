@@ -22,6 +22,8 @@ mod latencies;
 #[cfg(feature = "capture")]
 pub mod mysql;
 pub mod names;
+#[cfg(feature = "capture")]
+mod native;
 mod number;
 mod protobuf;
 #[cfg(feature = "capture")]

@@ -200,6 +200,10 @@ metrics! {
         "1 if the collector has current data for this page.";
     SCRAPE_COLLECTOR_DURATION = Gauge "dbwire_scrape_collector_duration_seconds" ["collector"]
         "How long this page waited for the collector.";
+    WEB_CONFIG_RELOADS = Counter "dbwire_web_config_reloads_total" ["result"]
+        "Times the file of --web.config.file, or one that it names, had changed and was read again.";
+    WEB_CONFIG_LAST_RELOAD_SUCCESSFUL = Gauge "dbwire_web_config_last_reload_successful" []
+        "1 unless the web configuration as it is now could not be used, and an older one is in force.";
     COLLECTOR_PANICS = Counter "dbwire_collector_panics_total" ["collector"]
         "Times a collector failed in a way that it never should, and began to count anew.";
     LOG_SUPPRESSED = Counter "dbwire_log_suppressed_messages_total" []

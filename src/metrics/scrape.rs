@@ -1,4 +1,4 @@
-//! How each collector did for one page.
+//! How each collector did for one page, and how the web configuration was read again.
 
 use std::time::Duration;
 
@@ -30,4 +30,35 @@ pub fn families(outcomes: &[Outcome]) -> [MetricFamily; 3] {
         duration = duration.sample(&[outcome.collector], outcome.waited.as_secs_f64());
     }
     [success.build(), duration.build(), panics.build()]
+}
+
+/// How often the web configuration was read again since the start, and how it went the last time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reloads {
+    successes: u64,
+    failures: u64,
+    failed_last: bool,
+}
+
+impl Reloads {
+    /// It could be used.
+    pub fn succeeded(&mut self) {
+        self.successes += 1;
+        self.failed_last = false;
+    }
+
+    /// It could not.
+    pub fn failed(&mut self) {
+        self.failures += 1;
+        self.failed_last = true;
+    }
+}
+
+/// `dbwire_web_config_*`.
+pub fn reloads(reloads: &Reloads) -> [MetricFamily; 2] {
+    let counts = Family::new(&names::WEB_CONFIG_RELOADS)
+        .sample(&["success"], reloads.successes as f64)
+        .sample(&["failure"], reloads.failures as f64);
+    let last = f64::from(u8::from(!reloads.failed_last));
+    [counts.build(), Family::single(&names::WEB_CONFIG_LAST_RELOAD_SUCCESSFUL, last)]
 }

@@ -18,6 +18,7 @@ impl Doc {
         Self { title: "Series", name: "metrics.md", text: include_str!("../../docs/metrics.md") },
         Self { title: "Limits", name: "limits.md", text: include_str!("../../docs/limits.md") },
         Self { title: "API", name: "api.md", text: include_str!("../../docs/api.md") },
+        Self { title: "Web", name: "web.md", text: include_str!("../../docs/web.md") },
     ];
 
     /// The document at `path`, which begins with `/`.

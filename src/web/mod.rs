@@ -6,11 +6,15 @@
 #![forbid(unsafe_code)]
 
 pub mod accept;
+pub mod auth;
+pub mod connections;
 pub mod deadline;
 pub mod docs;
 pub mod page;
 pub mod response;
 pub mod select;
+pub mod settings;
+pub mod throttle;
 
 use docs::Doc;
 use hyper::Method;

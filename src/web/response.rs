@@ -6,7 +6,7 @@ use hyper::{
     body::Bytes,
     header::{
         ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
-        HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+        HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
@@ -112,6 +112,18 @@ pub fn busy(limit: usize) -> Page {
     page(StatusCode::SERVICE_UNAVAILABLE, PLAIN, body)
 }
 
+/// Who asks has not said who it is, or not rightly (RFC 7617).
+pub fn unauthorized() -> Page {
+    let page = page(StatusCode::UNAUTHORIZED, PLAIN, "401 unauthorized\n");
+    with(page, WWW_AUTHENTICATE, "Basic realm=\"dbwire_exporter\", charset=\"UTF-8\"")
+}
+
+/// Asked, or tried to say who it is, too often (RFC 6585 section 4).
+pub fn too_many_requests() -> Page {
+    let page = page(StatusCode::TOO_MANY_REQUESTS, PLAIN, "429 too many requests, try again later\n");
+    with(page, RETRY_AFTER, "1")
+}
+
 /// The page could not be made; the reason is in the log.
 pub fn failed() -> Page {
     page(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "500 the page could not be written, see the log\n")
@@ -169,6 +181,8 @@ mod tests {
             (method_not_allowed(), 405, PLAIN),
             (busy(40), 503, PLAIN),
             (failed(), 500, PLAIN),
+            (unauthorized(), 401, PLAIN),
+            (too_many_requests(), 429, PLAIN),
         ];
         for (page, status, content_type) in cases {
             assert_eq!(page.status(), status);

@@ -87,9 +87,9 @@ impl Exporter {
         });
         let mut exporter = Self { child, lines, log, urls: Vec::new() };
         while exporter.urls.len() < addresses {
-            let line = exporter.wait_for_log("http://");
-            let url = line.split("http://").nth(1).and_then(|rest| rest.split([' ', '"']).next());
-            exporter.urls.push(url.expect("the address after http://").to_owned());
+            let line = exporter.wait_for_log("://");
+            let url = line.split("://").nth(1).and_then(|rest| rest.split([' ', '"']).next());
+            exporter.urls.push(url.expect("the address after the scheme").to_owned());
         }
         exporter
     }

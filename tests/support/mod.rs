@@ -6,14 +6,17 @@
 // Tests start programs and read files and clocks; the library does not.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod certificates;
 pub mod children;
 pub mod clients;
 pub mod corpus;
+pub mod curl;
 pub mod dialogue;
 pub mod exporter;
 pub mod exposition;
 pub mod mariadb;
 pub mod netns;
+pub mod page_server;
 pub mod prometheus;
 pub mod skip;
 pub mod tcpdump;

@@ -28,25 +28,52 @@ impl Prometheus {
     ///
     /// When it does not start.
     pub fn scraping(target: &str) -> Self {
+        Self::with_features(target, &["native-histograms"])
+    }
+
+    /// The same with these of Prometheus' optional features.
+    pub fn with_features(target: &str, features: &[&str]) -> Self {
+        let job = format!("[{{job_name: dbwire, static_configs: [{{targets: ['{target}']}}]}}]");
+        Self::with_jobs(&format!("scrape_configs: {job}\n"), &[], features)
+    }
+
+    /// Starts one with `scrape_configs` as written, and `files` (name, text) beside its configuration.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn with_jobs(scrape_configs: &str, files: &[(&str, &str)], features: &[&str]) -> Self {
         let folder = TempDir::with_prefix("dbwire-prometheus-").expect("a temporary folder");
         let config = folder.path().join("prometheus.yml");
-        let text = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
-             scrape_configs: [{{job_name: dbwire, static_configs: [{{targets: ['{target}']}}]}}]\n"
-        );
+        let text = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n{scrape_configs}");
         fs::write(&config, text).expect("the temporary folder is writable");
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).expect("the temporary folder is writable");
+        }
         let address = format!("127.0.0.1:{}", free_port());
         let mut server = tied("prometheus");
         server
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
-            .args(["--log.level=error", "--enable-feature=native-histograms"])
+            .args(["--log.level=error".to_owned(), format!("--enable-feature={}", features.join(","))])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let started = Self { _server: Running::start(&mut server), _folder: folder, address };
         wait::until(Duration::from_secs(60), "Prometheus to be ready", || started.get("/-/ready"));
         started
+    }
+
+    /// The exemplars of a metric's series in the last hour; `None` while Prometheus cannot answer.
+    pub fn exemplars(&self, metric: &str) -> Option<Vec<Value>> {
+        let now = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+        let mut curl = command("curl");
+        curl.args(["-sf", "-G", "--data-urlencode", &format!("query={{__name__=~\"{metric}.*\"}}")]);
+        curl.args(["-d", &format!("start={}", now - 3600), "-d", &format!("end={}", now + 60)]);
+        let answer = curl.arg(format!("http://{}/api/v1/query_exemplars", self.address)).output().ok()?;
+        let answer: Value = serde_json::from_slice(&answer.stdout).ok()?;
+        let series = answer["data"].as_array()?;
+        Some(series.iter().flat_map(|one| one["exemplars"].as_array().cloned().unwrap_or_default()).collect())
     }
 
     /// The value of an instant query that selects one series; `None` while there is no such series.

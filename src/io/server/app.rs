@@ -11,7 +11,9 @@ use hyper::{HeaderMap, Request, Uri};
 use prometheus::proto::MetricFamily;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::body::Writer;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Guard, body::Writer};
 use crate::{
     io::collect::Collector,
     status::Status,
@@ -21,6 +23,7 @@ use crate::{
         deadline, page, response,
         response::Page,
         select::Selection,
+        throttle::Source,
     },
 };
 
@@ -33,6 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct App {
     routes: Routes,
     collector: Collector,
+    guard: Option<Guard>,
     scrapes: Semaphore,
     max_scrapes: usize,
     /// For `_created` samples, if they are asked for.
@@ -41,15 +45,36 @@ pub struct App {
 }
 
 impl App {
-    /// Serves what `collector` has, to at most `max_scrapes` requests at a time. `created` is when counting began, in
-    /// seconds since the Unix epoch, if OpenMetrics pages are to tell.
-    pub fn new(routes: Routes, collector: Collector, max_scrapes: usize, created: Option<f64>) -> Self {
+    /// Serves what `collector` has, to at most `max_scrapes` requests at a time, to whom `guard` lets pass.
+    pub fn new(routes: Routes, collector: Collector, max_scrapes: usize, guard: Option<Guard>) -> Self {
         let scrapes = Semaphore::new(max_scrapes);
-        Self { routes, collector, scrapes, max_scrapes, created, writer: Mutex::default() }
+        Self { routes, collector, guard, scrapes, max_scrapes, created: None, writer: Mutex::default() }
     }
 
-    /// The answer to one request.
-    pub async fn answer<B>(&self, request: &Request<B>) -> Page {
+    /// Has OpenMetrics pages tell when counting began, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn with_created(mut self, created: Option<f64>) -> Self {
+        self.created = created;
+        self
+    }
+
+    /// How to take a new connection's TLS; `None` where there is none.
+    pub(super) fn tls(&self) -> Option<TlsAcceptor> {
+        self.guard.as_ref()?.tls()
+    }
+
+    /// The answer to one request of `source`.
+    pub async fn answer<B>(&self, request: &Request<B>, source: Source) -> Page {
+        let Some(guard) = &self.guard else { return self.page(request).await };
+        let mut page = match guard.admit(request.headers(), source).await {
+            Ok(()) => self.page(request).await,
+            Err(refusal) => refusal,
+        };
+        guard.dress(&mut page);
+        page
+    }
+
+    async fn page<B>(&self, request: &Request<B>) -> Page {
         match self.routes.find(request.method(), request.uri().path()) {
             Route::Metrics => self.metrics(request.uri(), request.headers()).await,
             Route::Landing => {
@@ -73,7 +98,8 @@ impl App {
         };
         let within = deadline::within(headers);
         let Some(_turn) = self.turn(within).await else { return response::busy(self.max_scrapes) };
-        let families = self.collector.families(&selection, within).await;
+        let mut families = self.collector.families(&selection, within).await;
+        families.extend(self.guard.iter().flat_map(Guard::families));
         self.write(families, &agreed)
     }
 
@@ -129,7 +155,7 @@ mod tests {
     }
 
     async fn status(app: &App, uri: &str) -> u16 {
-        app.answer(&Request::get(uri).body(()).unwrap()).await.status().as_u16()
+        app.answer(&Request::get(uri).body(()).unwrap(), Source::Local).await.status().as_u16()
     }
 
     #[tokio::test(start_paused = true)]
@@ -161,7 +187,7 @@ mod tests {
         assert_eq!(status(&app, "/metrics?collect[]=a").await, 400);
         assert_eq!(status(&app, "/metrics?other=a").await, 200);
         let picture = Request::get("/metrics").header("accept", "image/png").body(()).unwrap();
-        assert_eq!(app.answer(&picture).await.status(), 406);
+        assert_eq!(app.answer(&picture, Source::Local).await.status(), 406);
     }
 
     #[tokio::test]
@@ -170,7 +196,7 @@ mod tests {
         for path in ["/", "/api/v1/status"] {
             for (accepted, coding) in [("gzip", Some("gzip")), ("gzip, zstd", Some("zstd")), ("br", None)] {
                 let request = Request::get(path).header("accept-encoding", accepted).body(()).unwrap();
-                let headers = app.answer(&request).await.into_parts().0.headers;
+                let headers = app.answer(&request, Source::Local).await.into_parts().0.headers;
                 let told = headers.get("content-encoding").map(|coding| coding.to_str().unwrap());
                 assert_eq!((told, &headers["vary"]), (coding, &HeaderValue::from_static("Accept-Encoding")));
             }
