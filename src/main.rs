@@ -24,7 +24,7 @@ use dbwire_exporter::{
         signals::StopSignals,
         sockets, supervisor, watchdog,
     },
-    metrics::build,
+    metrics::{build, format::Created},
     web::Routes,
 };
 #[cfg(feature = "capture")]
@@ -135,8 +135,8 @@ fn run_daemon(config: &Serve) -> anyhow::Result<()> {
     for listener in &listeners {
         tracing::info!(url = listener.url(scheme, routes.telemetry_path())?, "serving");
     }
-    let created = config.web.created_samples.then(clock::unix_seconds);
-    let app = App::new(routes, collector, config.web.max_requests, guard).with_created(created);
+    let created = Created { at: clock::unix_time(), samples: config.web.created_samples };
+    let app = App::new(routes, collector, config.web.max_requests, guard, created);
     runtime.block_on(async {
         tokio::select! {
             served = serve(listeners, app, stop) => served,

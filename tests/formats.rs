@@ -14,7 +14,7 @@ use dbwire_exporter::{
     metrics::{
         exemplar::Exemplar,
         family::{Family, HistogramSample},
-        format::Format,
+        format::{Created, Format},
         names,
     },
 };
@@ -108,7 +108,7 @@ fn rich() -> Vec<MetricFamily> {
     families
 }
 
-fn page(format: Format, created: Option<f64>) -> String {
+fn page(format: Format, created: Option<Created>) -> String {
     let mut page = Vec::new();
     format.encode(rich(), created, &mut page).unwrap();
     String::from_utf8(page).unwrap()
@@ -151,7 +151,8 @@ fn pythons_strict_parser_reads_the_openmetrics_page() {
     let (samples, exemplars, units, odd) = parsed_by_python("openmetrics.parser", &plain);
     assert_eq!((samples, exemplars, odd.as_str()), (lines, 3, ODD));
     assert!(units > 5, "{units} families with a unit");
-    let created = page(Format::ALL[2], Some(1_700_000_000.123));
+    let created =
+        page(Format::ALL[2], Some(Created { at: Duration::from_millis(1_700_000_000_123), samples: true }));
     assert!(parsed_by_python("openmetrics.parser", &created).0 > lines + 20, "with _created");
 }
 

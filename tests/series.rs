@@ -4,37 +4,11 @@
 mod support;
 
 use support::{
-    dialogue::{Conversation, OK, error, write_pcap},
+    busy_host,
+    dialogue::write_pcap,
     exporter::{Exporter, run},
     exposition::Exposition,
 };
-
-/// Kinds of statements, each with a form that may be repeated with other names.
-const KINDS: &[&str] = &[
-    "select a from",
-    "insert into",
-    "update",
-    "delete from",
-    "replace into",
-    "with q as",
-    "begin work",
-    "commit work",
-    "rollback to",
-    "set",
-    "show tables from",
-    "call",
-    "explain",
-    "load data",
-    "create table",
-    "alter table",
-    "drop table",
-    "truncate",
-    "lock tables",
-    "execute",
-    "do",
-    "analyze table",
-    "other",
-];
 
 /// What `--mysql.multiplier=measured` adds, which no file has: connections, ports, censuses, the ratio, effective size,
 /// standard errors, what is not estimated.
@@ -46,23 +20,7 @@ fn count(page: &Exposition) -> usize {
 
 #[test]
 fn a_host_that_shows_all_it_can_has_a_thousand_series() {
-    let mut frames = Vec::new();
-    let mut conversation =
-        Conversation::open(40_000, "shop", 1_700_000_000_000_000_000, |at, frame: &[u8]| {
-            frames.push((at, frame.to_vec()));
-        });
-    for number in 0..300_u16 {
-        let name: String =
-            format!("{number:03}").bytes().map(|digit| char::from(digit - b'0' + b'g')).collect();
-        let sql = format!("{} t_{name}", KINDS[usize::from(number) % KINDS.len()]);
-        let failed = error(1000 + number, "42000", "no");
-        conversation.query(sql.as_bytes(), OK);
-        conversation.query(sql.as_bytes(), &failed);
-    }
-    conversation.query(b"select 'unterminated", OK);
-    // An execution of what was never prepared.
-    conversation.exchange(b"\x17\x09\0\0\0\0\x01\0\0\0", OK);
-    conversation.close();
+    let frames = busy_host::frames();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.pcap");
     write_pcap(&path, &frames);

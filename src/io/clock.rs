@@ -12,10 +12,10 @@ pub fn wall() -> Timestamp {
     Timestamp(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// Seconds since the Unix epoch, to the millisecond.
-pub fn unix_seconds() -> f64 {
+/// Time since the Unix epoch, to the millisecond.
+pub fn unix_time() -> Duration {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since_epoch.as_millis() as f64 / 1e3
+    Duration::new(since_epoch.as_secs(), since_epoch.subsec_millis() * 1_000_000)
 }
 
 /// CPU time the calling thread has used so far, in user space and in the kernel.

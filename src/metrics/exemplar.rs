@@ -88,8 +88,8 @@ impl Exemplar {
     }
 }
 
-/// `google.protobuf.Timestamp`.
-fn timestamp(at: Duration) -> protobuf::Result<Vec<u8>> {
+/// `google.protobuf.Timestamp`, of a moment since the Unix epoch.
+pub(super) fn timestamp(at: Duration) -> protobuf::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut out = CodedOutputStream::vec(&mut bytes);
     out.write_uint64(1, at.as_secs())?;

@@ -1,12 +1,37 @@
 //! A row of [`super::names`] and its samples → a [`MetricFamily`].
+//!
+//! Most of what a page costs is the memory of its labels: four strings a sample. One page's labels are nearly always the
+//! next one's, so a family that was written is kept ([`keep`]) and the next of its name is made in it: what is the same
+//! stays, what has changed is overwritten.
 
-use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
+use std::{cell::RefCell, collections::HashMap};
+
+use foldhash::fast::FixedState;
+use prometheus::proto::{self, Bucket, Histogram, LabelPair, MetricFamily, MetricType};
 
 use super::names::{Kind, Metric};
 #[cfg(feature = "capture")]
 use super::{exemplar::Exemplar, native};
 #[cfg(feature = "capture")]
 use crate::stats::native::Snapshot;
+
+thread_local! {
+    /// Families of the last page that this thread has written, by the name of a row of [`super::names`], which bounds
+    /// them. Empty ones stand for those under way.
+    static KEPT: RefCell<HashMap<&'static str, MetricFamily, FixedState>> =
+        const { RefCell::new(HashMap::with_hasher(FixedState::with_seed(0))) };
+}
+
+/// Keeps what was written, for the next page of the same thread to be made in.
+pub(super) fn keep(families: Vec<MetricFamily>) {
+    KEPT.with_borrow_mut(|kept| {
+        for family in families {
+            if let Some(place) = kept.get_mut(family.name()) {
+                *place = family;
+            }
+        }
+    });
+}
 
 /// A histogram's data as Prometheus wants it: cumulative counts for ascending upper bounds.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,13 +50,24 @@ pub struct Family {
     metric: &'static Metric,
     /// A label of samples to come that not every sample of the metric has.
     extra: Option<(&'static str, String)>,
-    samples: Vec<proto::Metric>,
+    /// Its samples behind [`Self::used`] are those of an earlier page.
+    family: MetricFamily,
+    /// Samples that were added.
+    used: usize,
 }
 
 impl Family {
     /// An empty family for `metric`.
     pub fn new(metric: &'static Metric) -> Self {
-        Self { metric, extra: None, samples: Vec::new() }
+        let mut family = KEPT.with_borrow_mut(|kept| std::mem::take(kept.entry(metric.name).or_default()));
+        set(&mut family.name, metric.name);
+        set(&mut family.help, metric.help);
+        family.set_field_type(match metric.kind {
+            Kind::Counter => MetricType::COUNTER,
+            Kind::Gauge => MetricType::GAUGE,
+            Kind::Histogram => MetricType::HISTOGRAM,
+        });
+        Self { metric, extra: None, family, used: 0 }
     }
 
     /// A family with a single sample without labels.
@@ -53,21 +89,13 @@ impl Family {
 
     /// [`Self::sample`] in place.
     pub fn push(&mut self, labels: &[&str], value: f64) {
-        let mut sample = self.labelled(labels);
-        match self.metric.kind {
-            Kind::Counter => {
-                let mut counter = proto::Counter::default();
-                counter.set_value(value);
-                sample.set_counter(counter);
-            }
-            Kind::Gauge => {
-                let mut gauge = proto::Gauge::default();
-                gauge.set_value(value);
-                sample.set_gauge(gauge);
-            }
-            Kind::Histogram => debug_assert!(false, "{} is a histogram", self.metric.name),
+        let kind = self.metric.kind;
+        let sample = self.labelled(labels);
+        match kind {
+            Kind::Counter => sample.counter.mut_or_insert_default().set_value(value),
+            Kind::Gauge => sample.gauge.mut_or_insert_default().set_value(value),
+            Kind::Histogram => debug_assert!(false, "a number for a histogram"),
         }
-        self.samples.push(sample);
     }
 
     /// Adds a histogram's buckets. `labels` as for [`Self::sample`].
@@ -79,7 +107,7 @@ impl Family {
 
     /// [`Self::histogram`] in place.
     pub fn push_histogram(&mut self, labels: &[&str], data: &HistogramSample) {
-        self.push_built_histogram(labels, classic(data));
+        self.classic(labels, data);
     }
 
     /// The same with the data of a native histogram and exemplars beside.
@@ -91,70 +119,76 @@ impl Family {
         native: &Snapshot,
         exemplars: &[Exemplar],
     ) {
-        let mut histogram = classic(data);
-        native::attach(native, &mut histogram);
-        exemplars.iter().for_each(|exemplar| exemplar.attach_to_bucket(&mut histogram));
-        self.push_built_histogram(labels, histogram);
+        let histogram = self.classic(labels, data);
+        native::attach(native, histogram);
+        exemplars.iter().for_each(|exemplar| exemplar.attach_to_bucket(histogram));
     }
 
-    fn push_built_histogram(&mut self, labels: &[&str], histogram: proto::Histogram) {
+    fn classic(&mut self, labels: &[&str], data: &HistogramSample) -> &mut Histogram {
         debug_assert_eq!(self.metric.kind, Kind::Histogram, "{}", self.metric.name);
-        let mut sample = self.labelled(labels);
-        sample.set_histogram(histogram);
-        self.samples.push(sample);
+        let histogram = self.labelled(labels).histogram.mut_or_insert_default();
+        histogram.special_fields.clear();
+        histogram.set_sample_count(data.count);
+        histogram.set_sample_sum(data.sum);
+        histogram.bucket.resize_with(data.buckets.len(), Bucket::default);
+        for (bucket, &(bound, count)) in histogram.bucket.iter_mut().zip(&data.buckets) {
+            bucket.special_fields.clear();
+            bucket.set_upper_bound(bound);
+            bucket.set_cumulative_count(count);
+        }
+        histogram
     }
 
     /// The family, ready for an encoder. One without samples must not be encoded (see [`Self::is_empty`]).
-    pub fn build(self) -> MetricFamily {
-        let mut family = MetricFamily::default();
-        family.set_name(self.metric.name.to_owned());
-        family.set_help(self.metric.help.to_owned());
-        family.set_field_type(match self.metric.kind {
-            Kind::Counter => MetricType::COUNTER,
-            Kind::Gauge => MetricType::GAUGE,
-            Kind::Histogram => MetricType::HISTOGRAM,
-        });
-        family.set_metric(self.samples);
-        family
+    pub fn build(mut self) -> MetricFamily {
+        self.family.metric.truncate(self.used);
+        self.family
     }
 
     /// Whether no sample was added yet.
     pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
+        self.used == 0
     }
 
-    fn labelled(&self, values: &[&str]) -> proto::Metric {
+    /// One more sample, with these labels.
+    fn labelled(&mut self, values: &[&str]) -> &mut proto::Metric {
         debug_assert_eq!(values.len(), self.metric.labels.len(), "labels of {}", self.metric.name);
         let own = self.metric.labels.iter().copied().zip(values.iter().copied());
         let extra = self.extra.iter().map(|(name, value)| (*name, value.as_str()));
-        let pairs = own.chain(extra).map(|(name, value)| {
-            let mut pair = LabelPair::default();
-            pair.set_name(name.to_owned());
-            pair.set_value(value.to_owned());
-            pair
-        });
-        proto::Metric::from_label(pairs.collect())
+        let sample = at(&mut self.family.metric, self.used);
+        self.used += 1;
+        let mut count = 0;
+        for (name, value) in own.chain(extra) {
+            let pair: &mut LabelPair = at(&mut sample.label, count);
+            set(&mut pair.name, name);
+            set(&mut pair.value, value);
+            count += 1;
+        }
+        sample.label.truncate(count);
+        sample
     }
 }
 
-fn classic(data: &HistogramSample) -> proto::Histogram {
-    let mut histogram = proto::Histogram::default();
-    histogram.set_sample_count(data.count);
-    histogram.set_sample_sum(data.sum);
-    let buckets = data.buckets.iter().map(|&(bound, count)| {
-        let mut bucket = proto::Bucket::default();
-        bucket.set_upper_bound(bound);
-        bucket.set_cumulative_count(count);
-        bucket
-    });
-    histogram.set_bucket(buckets.collect());
-    histogram
+/// The item at `index`, which is at most one behind the last.
+fn at<T: Default>(items: &mut Vec<T>, index: usize) -> &mut T {
+    if index == items.len() {
+        items.push(T::default());
+    }
+    &mut items[index]
+}
+
+fn set(text: &mut Option<String>, value: &str) {
+    let text = text.get_or_insert_default();
+    if text != value {
+        text.clear();
+        text.push_str(value);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{names, text};
+    use crate::metrics::{format::Format, names, text};
 
     fn page(family: MetricFamily) -> String {
         let mut page = Vec::new();
@@ -205,5 +239,50 @@ mod tests {
         let family = Family::new(&names::TCP_SNAPSHOT_AGE);
         assert!(family.is_empty());
         assert!(!family.sample(&[], 0.0).is_empty());
+    }
+
+    #[test]
+    fn nothing_of_an_earlier_page_is_on_the_next() {
+        let page = |family: MetricFamily| {
+            let mut page = Vec::new();
+            Format::ALL[2].encode(vec![family], None, &mut page).unwrap();
+            String::from_utf8(page).unwrap()
+        };
+        let errors = |rows: &[(&str, f64)], namespace: Option<&str>| {
+            let mut family = Family::new(&names::MYSQL_ERRORS);
+            family.label(namespace.map(|name| ("netns", name)));
+            rows.iter().for_each(|(code, count)| family.push(&[code, "HY000"], *count));
+            page(family.build())
+        };
+        errors(&[("1", 1.0), ("22222", 2.0), ("3", 3.0)], Some("blue"));
+        let next = errors(&[("22222", 5.0), ("1", 0.5)], None);
+        let expected = [
+            r#"dbwire_mysql_errors_total{code="22222",sqlstate="HY000"} 5"#,
+            r#"dbwire_mysql_errors_total{code="1",sqlstate="HY000"} 0.5"#,
+        ];
+        assert_eq!(samples(&next), expected);
+    }
+
+    #[cfg(feature = "capture")]
+    #[test]
+    fn a_histogram_keeps_neither_exemplars_nor_buckets_of_an_earlier_page() {
+        let exemplar = Exemplar {
+            labels: vec![("trace_id".into(), "4b".into())],
+            value: 0.2,
+            at: std::time::Duration::ZERO,
+        };
+        let native =
+            |index| Snapshot { schema: 3, zero_threshold: 0.5, zero_count: 0.0, buckets: vec![(index, 3.0)] };
+        let page = |buckets: &[(f64, u64)], native: &Snapshot, exemplars: &[Exemplar]| {
+            let data = HistogramSample { buckets: buckets.to_vec(), count: 3, sum: 1.0 };
+            let mut family = Family::new(&names::MYSQL_QUERY_DURATION);
+            family.push_native_histogram(&["select"], &data, native, exemplars);
+            let mut page = Vec::new();
+            Format::Protobuf.encode(vec![family.build()], None, &mut page).unwrap();
+            page
+        };
+        let fresh = page(&[(0.25, 1)], &native(2), &[]);
+        page(&[(0.25, 1), (0.5, 2), (1.0, 3)], &native(7), &[exemplar]);
+        assert_eq!(page(&[(0.25, 1)], &native(2), &[]), fresh);
     }
 }

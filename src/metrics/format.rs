@@ -1,11 +1,11 @@
 //! The formats a page can have.
 
-use std::{fmt, io};
+use std::{fmt, io, time::Duration};
 
 use prometheus::proto::MetricFamily;
 
 use super::{
-    protobuf,
+    family, protobuf,
     text::{self, Dialect},
 };
 
@@ -101,23 +101,40 @@ impl Format {
         ContentType(self, escaping).to_string()
     }
 
-    /// Writes a page in this format. `created` is [`Dialect::OpenMetrics::created`].
+    /// Writes a page in this format, and tells when counting began where `created` is known. What the families were
+    /// made of is kept for the next page of the same thread.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn encode(
         self,
         mut families: Vec<MetricFamily>,
-        created: Option<f64>,
+        created: Option<Created>,
         out: &mut impl io::Write,
     ) -> io::Result<()> {
         arrange(&mut families);
         match self {
             Self::Text(_) => text::write(&families, Dialect::Prometheus, out),
-            Self::OpenMetrics(_) => text::write(&families, Dialect::OpenMetrics { created }, out),
-            Self::Protobuf => protobuf::write(&families, out),
-        }
+            Self::OpenMetrics(_) => {
+                let created =
+                    created.filter(|created| created.samples).map(|created| created.at.as_secs_f64());
+                text::write(&families, Dialect::OpenMetrics { created }, out)
+            }
+            Self::Protobuf => protobuf::write(&families, created.map(|created| created.at), out),
+        }?;
+        family::keep(families);
+        Ok(())
     }
+}
+
+/// When this program began to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Created {
+    /// Since the Unix epoch.
+    pub at: Duration,
+    /// Whether OpenMetrics pages have samples of it, each of them a series to who does not know better. In protobuf it
+    /// is a field of what it belongs to.
+    pub samples: bool,
 }
 
 /// Puts `families` into the order of a page: by name, and none without samples.

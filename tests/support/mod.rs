@@ -6,6 +6,7 @@
 // Tests start programs and read files and clocks; the library does not.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod busy_host;
 pub mod certificates;
 pub mod children;
 pub mod clients;

@@ -16,6 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{Guard, body::Writer};
 use crate::{
     io::collect::Collector,
+    metrics::format::Created,
     status::Status,
     web::{
         Route, Routes,
@@ -39,23 +40,22 @@ pub struct App {
     guard: Option<Guard>,
     scrapes: Semaphore,
     max_scrapes: usize,
-    /// For `_created` samples, if they are asked for.
-    created: Option<f64>,
+    created: Created,
     writer: Mutex<Writer>,
 }
 
 impl App {
-    /// Serves what `collector` has, to at most `max_scrapes` requests at a time, to whom `guard` lets pass.
-    pub fn new(routes: Routes, collector: Collector, max_scrapes: usize, guard: Option<Guard>) -> Self {
+    /// Serves what `collector` has counted since `created`, to at most `max_scrapes` requests at a time, to whom `guard`
+    /// lets pass.
+    pub fn new(
+        routes: Routes,
+        collector: Collector,
+        max_scrapes: usize,
+        guard: Option<Guard>,
+        created: Created,
+    ) -> Self {
         let scrapes = Semaphore::new(max_scrapes);
-        Self { routes, collector, guard, scrapes, max_scrapes, created: None, writer: Mutex::default() }
-    }
-
-    /// Has OpenMetrics pages tell when counting began, in seconds since the Unix epoch.
-    #[must_use]
-    pub fn with_created(mut self, created: Option<f64>) -> Self {
-        self.created = created;
-        self
+        Self { routes, collector, guard, scrapes, max_scrapes, created, writer: Mutex::default() }
     }
 
     /// How to take a new connection's TLS; `None` where there is none.
@@ -105,7 +105,7 @@ impl App {
 
     fn write(&self, families: Vec<MetricFamily>, agreed: &Negotiated) -> Page {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        match writer.write(families, agreed, self.created) {
+        match writer.write(families, agreed, Some(self.created)) {
             Ok(body) => response::metrics(body, agreed),
             Err(error) => Self::failed(&error),
         }
@@ -151,7 +151,8 @@ mod tests {
             #[cfg(feature = "capture")]
             None,
         );
-        App::new(Routes::new("/metrics"), collector, 1, None)
+        let created = Created { at: Duration::ZERO, samples: false };
+        App::new(Routes::new("/metrics"), collector, 1, None, created)
     }
 
     async fn status(app: &App, uri: &str) -> u16 {

@@ -9,7 +9,10 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::{Compression, write::GzEncoder};
 use prometheus::proto::MetricFamily;
 
-use crate::web::accept::{Coding, Negotiated};
+use crate::{
+    metrics::format::Created,
+    web::accept::{Coding, Negotiated},
+};
 
 /// A page of metrics gets hardly smaller at higher levels: most of it are names, again and again.
 const GZIP_LEVEL: u32 = 3;
@@ -39,7 +42,7 @@ impl Writer {
         &mut self,
         families: Vec<MetricFamily>,
         agreed: &Negotiated,
-        created: Option<f64>,
+        created: Option<Created>,
     ) -> io::Result<Bytes> {
         self.plain.clear();
         agreed.format.encode(families, created, &mut self.plain)?;
