@@ -9,6 +9,7 @@
 mod capture;
 #[cfg(feature = "capture")]
 pub mod captures;
+#[cfg(feature = "capture")]
 pub mod census;
 pub mod check;
 pub mod clock;
@@ -34,6 +35,7 @@ pub mod process;
 pub mod procfs;
 #[cfg(feature = "capture")]
 pub mod replay;
+#[cfg(feature = "capture")]
 mod requests;
 pub mod sandbox;
 #[cfg(feature = "capture")]
