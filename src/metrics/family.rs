@@ -1,4 +1,4 @@
-//! A row of [`super::names`] and its samples → a [`MetricFamily`].
+//! A row of [`super::names`] and its samples → a [`MetricFamily`]; the order of families on a page.
 //!
 //! Most of what a page costs is the memory of its labels: four strings a sample. One page's labels are nearly always the
 //! next one's, so a family that was written is kept ([`keep`]) and the next of its name is made in it: what is the same
@@ -42,6 +42,12 @@ pub struct HistogramSample {
     pub count: u64,
     /// Sum of the observed values, in the metric's unit.
     pub sum: f64,
+}
+
+/// Puts `families` into the order of a page: by name, and none without samples.
+pub(super) fn arrange(families: &mut Vec<MetricFamily>) {
+    families.retain(|family| !family.get_metric().is_empty());
+    families.sort_unstable_by(|a, b| a.name().cmp(b.name()));
 }
 
 /// Collects the samples of one metric.

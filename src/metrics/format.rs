@@ -112,7 +112,7 @@ impl Format {
         created: Option<Created>,
         out: &mut impl io::Write,
     ) -> io::Result<()> {
-        arrange(&mut families);
+        family::arrange(&mut families);
         match self {
             Self::Text(_) => text::write(&families, Dialect::Prometheus, out),
             Self::OpenMetrics(_) => {
@@ -135,12 +135,6 @@ pub struct Created {
     /// Whether OpenMetrics pages have samples of it, each of them a series to who does not know better. In protobuf it
     /// is a field of what it belongs to.
     pub samples: bool,
-}
-
-/// Puts `families` into the order of a page: by name, and none without samples.
-pub(super) fn arrange(families: &mut Vec<MetricFamily>) {
-    families.retain(|family| !family.get_metric().is_empty());
-    families.sort_unstable_by(|a, b| a.name().cmp(b.name()));
 }
 
 struct ContentType(Format, Option<Escaping>);

@@ -11,7 +11,7 @@ use prometheus::proto::{Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::{
     exemplar::Exemplar,
-    format, names,
+    family, names,
     number::{Bound, write_value},
 };
 
@@ -34,7 +34,7 @@ pub enum Dialect {
 /// # Errors
 /// Those of `out`.
 pub fn encode(mut families: Vec<MetricFamily>, out: &mut impl Write) -> io::Result<()> {
-    format::arrange(&mut families);
+    family::arrange(&mut families);
     write(&families, Dialect::Prometheus, out)
 }
 

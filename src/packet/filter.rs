@@ -5,15 +5,16 @@
 //! connections only the segments that open and close them pass, so that connections can be counted exactly.
 //!
 //! [`program`] makes the kernel's program of a [`Plan`]; [`text`] says the same in libpcap's language, for kernels
-//! that do not take the program. [`assembler`] and [`verify`] know nothing of packets: instructions with labels, and
-//! the checks that the kernel makes, so that a program that would not load is found by a test.
+//! that do not take the program. [`instruction`], [`assembler`] and [`verify`] know nothing of packets: instructions,
+//! labels for them, and the checks that the kernel makes, so that a program that would not load is found by a test.
 
 pub mod assembler;
+pub mod instruction;
 pub mod program;
 pub mod text;
 pub mod verify;
 
-pub use assembler::Instruction;
+pub use instruction::Instruction;
 pub use verify::{Invalid, Program};
 
 use crate::{config::PortSet, sample::class::SampleClass};

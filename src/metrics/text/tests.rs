@@ -12,7 +12,7 @@ const OPENMETRICS: Dialect = Dialect::OpenMetrics { created: None };
 
 fn page(mut families: Vec<MetricFamily>, dialect: Dialect) -> String {
     let mut out = Vec::new();
-    format::arrange(&mut families);
+    family::arrange(&mut families);
     write(&families, dialect, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }

@@ -12,7 +12,8 @@
 
 use super::{
     LOOPBACK, Plan, SNAPLEN, Scope,
-    assembler::{Assembler, Label, NETWORK, OUTGOING, ancillary, code},
+    assembler::{Assembler, Label},
+    instruction::{NETWORK, OUTGOING, ancillary, code},
     verify::{Invalid, Program},
 };
 

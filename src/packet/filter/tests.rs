@@ -1,5 +1,6 @@
 use super::{
-    assembler::{Assembler, NETWORK, ancillary, code},
+    assembler::Assembler,
+    instruction::{NETWORK, ancillary, code},
     program::program,
     verify::{MAX_INSTRUCTIONS, verify},
     *,

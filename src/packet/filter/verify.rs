@@ -6,7 +6,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::assembler::{ANCILLARY, Instruction, MEMORY, ancillary, code};
+use super::instruction::{ANCILLARY, Instruction, MEMORY, ancillary, code};
 
 /// Most instructions (`BPF_MAXINSNS`).
 pub const MAX_INSTRUCTIONS: usize = 4096;
