@@ -86,7 +86,7 @@ impl Pipeline {
             plan: options.plan,
             next_plan: None,
             flows: FlowTable::new(options.max_flows, options.seed),
-            bounds: Bounds::default(),
+            bounds: Bounds::new(options.max_flows),
             sink: Sink { recorder, codecs: Codecs::default(), slice: Slice::default(), serial: 1 },
             openings: Openings::default(),
             multiplier: options.multiplier,
@@ -173,7 +173,7 @@ impl Pipeline {
             return;
         }
         self.cut_at = None;
-        self.sink.serial += 1;
+        self.sink.serial = self.sink.serial.wrapping_add(1).max(1);
         self.sink.recorder.cut();
         let ended = Slice { openings: self.openings.take(), ..std::mem::take(&mut self.sink.slice) };
         self.slice.get_or_insert_default().extend(ended);
@@ -242,11 +242,6 @@ impl Pipeline {
     /// What is in use of the shared bounds.
     pub fn bounds(&self) -> &Bounds {
         &self.bounds
-    }
-
-    /// Bytes that decompressors take.
-    pub fn decompressor_bytes(&self) -> usize {
-        self.sink.codecs.bytes()
     }
 
     /// Takes one segment, as [`Self::frame`] does once it has decoded it.
@@ -348,11 +343,10 @@ struct Connection {
     asker: Asker,
     /// Its end has been counted; what was held back may still be delivered.
     closed: bool,
-    key: FlowKey,
     /// The slice it was opened in; 0 if it was under way.
-    opened_in: u64,
+    opened_in: u32,
     /// The slice in which something of it was last decoded, and its place there.
-    measured_in: (u64, u32),
+    measured_in: (u32, u32),
 }
 
 /// Connections whose own numbers are kept for a slice.
@@ -365,7 +359,7 @@ struct Sink {
     /// What was decoded in this slice, by connection.
     slice: Slice<FlowKey>,
     /// Number of the slice; from 1.
-    serial: u64,
+    serial: u32,
 }
 
 impl Sink {
@@ -386,7 +380,7 @@ impl Sink {
 }
 
 impl Handler<Connection> for Sink {
-    fn start(&mut self, key: &FlowKey, start: Start) -> Connection {
+    fn start(&mut self, start: Start) -> Connection {
         let session = Session::new(start);
         let visibility = session.visibility();
         self.recorder.stats.flow_appears(visibility);
@@ -396,7 +390,6 @@ impl Handler<Connection> for Sink {
             visibility,
             asker: Asker::default(),
             closed: false,
-            key: *key,
             opened_in,
             measured_in: (0, 0),
         }
@@ -407,11 +400,19 @@ impl Handler<Connection> for Sink {
     }
 
     #[inline]
-    fn receiver<'a>(&'a mut self, connection: &'a mut Connection, bounds: &'a Bounds) -> impl Receiver + 'a {
+    fn receiver<'a>(
+        &'a mut self,
+        key: &FlowKey,
+        connection: &'a mut Connection,
+        bounds: &'a Bounds,
+    ) -> impl Receiver + 'a {
         let shared = Shared { bounds, codecs: &self.codecs };
         let new = connection.opened_in == self.serial;
         self.recorder.stratum = if new { Stratum::New } else { Stratum::Lasting };
+        self.recorder.turn_to(connection.asker, key.client.address);
         Decoder {
+            // A copy that costs something, and is of use only then.
+            key: self.recorder.measuring.then_some(*key),
             connection,
             shared,
             recorder: &mut self.recorder,
@@ -420,9 +421,9 @@ impl Handler<Connection> for Sink {
         }
     }
 
-    fn closed(&mut self, connection: &mut Connection, ending: Ending) {
+    fn closed(&mut self, key: &FlowKey, connection: &mut Connection, ending: Ending) {
         connection.closed = true;
-        self.recorder.turn_to(connection.asker, connection.key.client.address);
+        self.recorder.turn_to(connection.asker, key.client.address);
         connection.session.closed(&mut self.recorder);
         self.recorder.stats.flow_disappears(connection.visibility);
         self.recorder.stats.closed(match ending {
@@ -433,8 +434,8 @@ impl Handler<Connection> for Sink {
         });
     }
 
-    fn left_open(&mut self, connection: &mut Connection) {
-        self.recorder.turn_to(connection.asker, connection.key.client.address);
+    fn left_open(&mut self, key: &FlowKey, connection: &mut Connection) {
+        self.recorder.turn_to(connection.asker, key.client.address);
         connection.session.settle(&mut self.recorder);
     }
 
@@ -449,15 +450,16 @@ struct Decoder<'a> {
     shared: Shared<'a>,
     recorder: &'a mut Recorder,
     slice: &'a mut Slice<FlowKey>,
-    serial: u64,
+    serial: u32,
+    /// Its ends, while single connections are measured.
+    key: Option<FlowKey>,
 }
 
 impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
-        let Connection { session, visibility, asker, closed, key, .. } = &mut *self.connection;
-        self.recorder.turn_to(*asker, key.client.address);
+        let Connection { session, visibility, asker, closed, .. } = &mut *self.connection;
         feed(session, self.shared, self.recorder);
         *asker = self.recorder.asker();
         let now = session.visibility();
@@ -474,9 +476,7 @@ impl Decoder<'_> {
     /// Keeps what was decoded for this connection's own sums.
     fn measure(&mut self) {
         let measured = self.recorder.take_measured();
-        if measured == [0.0; 3] {
-            return;
-        }
+        let Some(key) = self.key.filter(|_| measured != [0.0; 3]) else { return };
         let stratum = match self.recorder.stratum {
             Stratum::Lasting => &mut self.slice.lasting,
             Stratum::New => &mut self.slice.new,
@@ -488,7 +488,7 @@ impl Decoder<'_> {
             sums.iter_mut().zip(measured).for_each(|(sum, more)| *sum += more);
         } else if stratum.len() < MOST_MEASURED {
             self.connection.measured_in = (self.serial, stratum.len() as u32);
-            stratum.push((self.connection.key, measured));
+            stratum.push((key, measured));
         }
     }
 

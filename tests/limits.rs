@@ -12,19 +12,23 @@ use std::sync::LazyLock;
 use allocator::Since;
 use dbwire_exporter::{
     digest::Statement,
-    limits::{self, Limit},
+    limits::{self, Bounds, Limit},
 };
 use wire::{Connection, MSS, OK, Wire, long_query, packet, query, zlib_block};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
-/// `--mysql.max-flows` as it is without the flag.
-const MAX_FLOWS: usize = 32_768;
+const MAX_FLOWS: usize = limits::MAX_FLOWS;
 
 /// The table of connections, full: its slots, its index and its queues.
 const TABLE: usize = MAX_FLOWS * limits::FLOW_BYTES;
 /// What any connection may hold however short memory is, beyond its slot.
 const EACH: usize = limits::FLOW_BYTES + limits::OWN_BYTES;
+
+/// What the slots of so many connections take: there is room for twice as many before there is for more.
+const fn slots(connections: usize) -> usize {
+    connections.next_power_of_two() * limits::FLOW_BYTES
+}
 
 /// A compressed statement too long for one segment, and its OK. Made once: compressing takes memory too.
 static BLOCKS: LazyLock<[Vec<u8>; 2]> = LazyLock::new(|| {
@@ -130,6 +134,52 @@ impl Attack {
 }
 
 #[test]
+fn all_tables_together_take_what_all_connections_may() {
+    let attack = Attack {
+        name: "60,000 connections that do all of it",
+        most: Bounds::most(MAX_FLOWS) + 64 * KIB,
+        hits: &[
+            Limit::Flows,
+            Limit::TotalBytes,
+            Limit::MessageBytes,
+            Limit::DecompressorBytes,
+            Limit::Pipeline,
+            Limit::PreparedStatements,
+        ],
+        steps: 60_000,
+    };
+    let block = zlib_block(0, &query(&"do 1 ".repeat(2_000)));
+    attack.run(|number, wire| {
+        let mut connection = if number % 4 == 0 {
+            Connection::compressed(number, wire, false)
+        } else {
+            Connection::logged_in(number, wire)
+        };
+        if number % 4 == 0 {
+            connection.request(wire, &block[..block.len() / 2]);
+        } else {
+            (1..=20).for_each(|id| prepare(&mut connection, wire, id));
+            connection.request(wire, &packet(0, b"\x0e").repeat(10));
+            // The start of a definition.
+            connection.reply(wire, &[b"\xff\x03\0\x01", &[b'x'; 900][..]].concat());
+            half_send(&mut connection, wire);
+        }
+        (1..4).for_each(|index| connection.early(wire, index * 2 * MSS, &[0; MSS]));
+    });
+}
+
+#[test]
+fn logins_that_are_not_answered_keep_two_names() {
+    let attack = Attack {
+        name: "20,000 logins with long names that wait for an answer",
+        most: TABLE + 20_000 * limits::OWN_BYTES,
+        hits: &[],
+        steps: 20_000,
+    };
+    attack.run(|number, wire| Connection::asking(number, wire, &[b'u'; 128], &[b's'; 16_000]));
+}
+
+#[test]
 fn half_open_connections_take_a_quarter_of_the_table() {
     let attack = Attack {
         name: "200,000 half-open connections",
@@ -144,8 +194,8 @@ fn half_open_connections_take_a_quarter_of_the_table() {
 fn connections_beyond_the_table_are_refused() {
     let attack = Attack {
         name: "100,000 connections with traffic",
-        most: TABLE + MAX_FLOWS * 64,
-        hits: &[Limit::Flows],
+        most: MAX_FLOWS * EACH,
+        hits: &[Limit::Flows, Limit::MessageBytes],
         steps: 100_000,
     };
     attack.run(|number, wire| Connection::new(number).ask(wire, &query("set @a = 1")));
@@ -191,7 +241,7 @@ fn opening_and_resetting_in_no_time_leaves_nothing_behind() {
 fn prepared_statements_are_remembered_up_to_a_bound() {
     let attack = Attack {
         name: "10,000 connections with 100 prepared statements",
-        most: 10_000 * EACH + limits::PREPARED_TOTAL * limits::PREPARED_BYTES,
+        most: slots(10_000) + 10_000 * limits::OWN_BYTES + limits::PREPARED_TOTAL * limits::PREPARED_BYTES,
         hits: &[Limit::PreparedStatements],
         steps: 10_000,
     };
@@ -333,7 +383,7 @@ fn holes_behind_single_bytes_cost_what_they_take() {
 fn filled_holes_leave_nothing_behind() {
     let attack = Attack {
         name: "5,000 connections whose 1,000 holes were filled",
-        most: 5_000 * EACH + limits::DIRECTION_BYTES,
+        most: slots(5_000) + 5_000 * limits::OWN_BYTES + limits::DIRECTION_BYTES,
         hits: &[],
         steps: 5_000,
     };
@@ -383,7 +433,7 @@ fn half_sent_zstd_blocks_share_the_decompressors() {
     attack.run(|number, wire| {
         let mut connection = Connection::compressed(number, wire, true);
         connection.request(wire, &half[..1_000]);
-        let taken = wire.pipeline.decompressor_bytes();
+        let taken = wire.pipeline.bounds().used(Limit::DecompressorBytes);
         assert!(taken <= limits::DECOMPRESSOR_BYTES, "{taken} bytes");
         most = most.max(taken);
     });
@@ -450,6 +500,7 @@ fn an_idle_connection_takes_its_slot_and_little_else() {
         }
         let each = before.bytes() / connections as usize;
         println!("{each} bytes for each of {connections} idle connections");
-        assert!(each <= limits::FLOW_BYTES, "{each} bytes");
+        // Beside its slot it keeps room for a command that waits.
+        assert!(each <= limits::FLOW_BYTES + limits::PIPELINE_OWN * limits::PIPELINE_BYTES, "{each} bytes");
     }
 }

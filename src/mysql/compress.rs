@@ -17,7 +17,7 @@ use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective};
 
 use super::{capabilities::Capabilities, resync};
 use crate::{
-    limits::{Bounds, DECOMPRESSOR_BYTES, Limit},
+    limits::{Bounds, Limit},
     stream::Direction,
 };
 
@@ -27,6 +27,8 @@ const SCRATCH: usize = 16 * 1024;
 const HEADER: usize = 7;
 /// Windows of 4 MiB at most: what a decoder may allocate. Larger frames are refused.
 const ZSTD_WINDOW_LOG: u32 = 22;
+/// What zstd takes, at most: that window, the largest block and tables.
+const ZSTD_BYTES: usize = 5 << 20;
 /// What zlib takes, at most: a window of 32 KiB, tables and state.
 const ZLIB_BYTES: usize = 64 << 10;
 /// Idle decompressors kept, and the size of the largest that is.
@@ -62,21 +64,13 @@ struct Pool {
     /// In use by blocks under way, the one that has waited longest first.
     lent: BTreeMap<u64, Codec>,
     idle: Vec<Codec>,
-    /// What all of them take.
-    bytes: usize,
     /// Tickets given out.
     tickets: u64,
 }
 
 impl Default for Pool {
     fn default() -> Self {
-        Self {
-            scratch: Box::new([0; SCRATCH]),
-            lent: BTreeMap::new(),
-            idle: Vec::new(),
-            bytes: 0,
-            tickets: 0,
-        }
+        Self { scratch: Box::new([0; SCRATCH]), lent: BTreeMap::new(), idle: Vec::new(), tickets: 0 }
     }
 }
 
@@ -91,25 +85,21 @@ impl fmt::Debug for Codecs {
 struct Ticket(u64);
 
 impl Codecs {
-    /// Bytes all decompressors take, of [`DECOMPRESSOR_BYTES`].
-    pub fn bytes(&self) -> usize {
-        self.0.try_borrow().map_or(0, |pool| pool.bytes)
-    }
-
     /// A decompressor at the start of a block.
     fn lend(&self, algorithm: Algorithm, bounds: &Bounds) -> Option<Ticket> {
         let mut pool = self.0.try_borrow_mut().ok()?;
-        let codec = pool.take_idle(algorithm).or_else(|| Codec::new(algorithm))?;
+        let codec = pool.take_idle(algorithm, bounds).or_else(|| Codec::new(algorithm))?;
         pool.put(codec, bounds)
     }
 
-    fn give_back(&self, ticket: Ticket) {
+    fn give_back(&self, ticket: Ticket, bounds: &Bounds) {
         let Ok(mut pool) = self.0.try_borrow_mut() else { return };
-        if let Some(codec) = pool.take(ticket)
+        if let Some(codec) = pool.take(ticket, bounds)
             && pool.idle.len() < KEPT
             && codec.size() <= LARGEST_KEPT
+            && bounds.has_room(Limit::DecompressorBytes, codec.size())
+            && bounds.reserve(Limit::DecompressorBytes, codec.size())
         {
-            pool.bytes += codec.size();
             pool.idle.push(codec);
         }
     }
@@ -124,7 +114,8 @@ impl Codecs {
         out: &mut impl FnMut(Piece<'_>),
     ) -> Option<Ticket> {
         let mut pool = self.0.try_borrow_mut().ok()?;
-        let mut codec = pool.take(ticket)?;
+        let mut codec = pool.take(ticket, bounds)?;
+        pool.make_room(codec.most(), bounds)?;
         while *promised > 0 {
             let room = (*promised as usize).min(SCRATCH);
             let scratch = pool.scratch.get_mut(..room)?;
@@ -144,35 +135,43 @@ impl Codecs {
 }
 
 impl Pool {
-    fn take_idle(&mut self, algorithm: Algorithm) -> Option<Codec> {
+    fn take_idle(&mut self, algorithm: Algorithm, bounds: &Bounds) -> Option<Codec> {
         let index = self.idle.iter().position(|codec| codec.algorithm() == algorithm)?;
         let mut codec = self.idle.swap_remove(index);
-        self.bytes -= codec.size();
+        bounds.release(Limit::DecompressorBytes, codec.size());
         codec.restart().then_some(codec)
     }
 
-    fn take(&mut self, ticket: Ticket) -> Option<Codec> {
+    fn take(&mut self, ticket: Ticket, bounds: &Bounds) -> Option<Codec> {
         let codec = self.lent.remove(&ticket.0)?;
-        self.bytes -= codec.size();
+        bounds.release(Limit::DecompressorBytes, codec.size());
         Some(codec)
     }
 
-    /// Puts it behind all others, and takes away those that were used least recently while they take too much.
+    /// Puts it behind all others, if there is room.
     fn put(&mut self, codec: Codec, bounds: &Bounds) -> Option<Ticket> {
+        self.make_room(codec.size(), bounds)?;
+        if !bounds.reserve(Limit::DecompressorBytes, codec.size()) {
+            return None;
+        }
         self.tickets += 1;
-        self.bytes += codec.size();
         self.lent.insert(self.tickets, codec);
-        while self.bytes > DECOMPRESSOR_BYTES {
-            let codec = match self.idle.pop() {
-                Some(codec) => codec,
+        Some(Ticket(self.tickets))
+    }
+
+    /// Takes away those that were used least recently, until one of so many bytes fits.
+    fn make_room(&mut self, bytes: usize, bounds: &Bounds) -> Option<()> {
+        while !bounds.has_room(Limit::DecompressorBytes, bytes) {
+            let last = match self.idle.pop() {
+                Some(last) => last,
                 None => {
                     bounds.hit(Limit::DecompressorBytes);
                     self.lent.pop_first()?.1
                 }
             };
-            self.bytes -= codec.size();
+            bounds.release(Limit::DecompressorBytes, last.size());
         }
-        Some(Ticket(self.tickets))
+        Some(())
     }
 }
 
@@ -199,6 +198,14 @@ impl Codec {
         match self {
             Self::Zlib(_) => Algorithm::Zlib,
             Self::Zstd(..) => Algorithm::Zstd,
+        }
+    }
+
+    /// What it may come to take while it runs.
+    const fn most(&self) -> usize {
+        match self {
+            Self::Zlib(_) => ZLIB_BYTES,
+            Self::Zstd(..) => ZSTD_BYTES,
         }
     }
 
@@ -266,7 +273,7 @@ pub struct Blocks {
     algorithm: Algorithm,
     direction: Direction,
     header: [u8; HEADER],
-    header_length: usize,
+    header_length: u8,
     body: Body,
     /// Bytes of the block still to come.
     remaining: u32,
@@ -319,7 +326,7 @@ impl Blocks {
             self.remaining -= here as u32;
             self.body(body, codecs, bounds, &mut out);
             if self.remaining == 0 {
-                self.finish(codecs, &mut out);
+                self.finish(codecs, bounds, &mut out);
             }
         }
     }
@@ -330,12 +337,12 @@ impl Blocks {
     }
 
     /// The next `length` bytes of the direction are missing.
-    pub fn gap(&mut self, length: u32, codecs: &Codecs, mut out: impl FnMut(Piece<'_>)) {
+    pub fn gap(&mut self, length: u32, codecs: &Codecs, bounds: &Bounds, mut out: impl FnMut(Piece<'_>)) {
         if self.lost {
             return;
         }
         if length > self.remaining {
-            self.release(codecs);
+            self.release(codecs, bounds);
             self.lost = true;
             return out(Piece::Lost);
         }
@@ -344,29 +351,29 @@ impl Blocks {
             self.promised = self.promised.saturating_sub(length);
             out(Piece::Gap(length));
         } else {
-            self.release(codecs);
+            self.release(codecs, bounds);
         }
         if self.remaining == 0 {
-            self.finish(codecs, &mut out);
+            self.finish(codecs, bounds, &mut out);
         }
     }
 
     /// An unknown part of the direction is missing, to be found again at the start of a response.
-    pub fn cut(&mut self, codecs: &Codecs) {
-        self.release(codecs);
+    pub fn cut(&mut self, codecs: &Codecs, bounds: &Bounds) {
+        self.release(codecs, bounds);
         self.lost = true;
     }
 
     /// Gives back what is borrowed; the rest of the block is passed over.
-    pub fn release(&mut self, codecs: &Codecs) {
+    pub fn release(&mut self, codecs: &Codecs, bounds: &Bounds) {
         if let Body::Compressed(ticket) = std::mem::replace(&mut self.body, Body::Skipped) {
-            codecs.give_back(ticket);
+            codecs.give_back(ticket, bounds);
         }
     }
 
     /// Completes the header from `bytes`; `false` if there are too few.
     fn take_header(&mut self, bytes: &mut &[u8], codecs: &Codecs, bounds: &Bounds) -> bool {
-        while let Some(place) = self.header.get_mut(self.header_length) {
+        while let Some(place) = self.header.get_mut(usize::from(self.header_length)) {
             let Some((byte, rest)) = bytes.split_first() else { return false };
             *place = *byte;
             *bytes = rest;
@@ -401,8 +408,8 @@ impl Blocks {
     }
 
     /// The block is complete: what it said it holds and did not is missing.
-    fn finish(&mut self, codecs: &Codecs, out: &mut impl FnMut(Piece<'_>)) {
-        self.release(codecs);
+    fn finish(&mut self, codecs: &Codecs, bounds: &Bounds, out: &mut impl FnMut(Piece<'_>)) {
+        self.release(codecs, bounds);
         self.body = Body::Plain;
         if self.promised > 0 {
             out(Piece::Gap(std::mem::take(&mut self.promised)));

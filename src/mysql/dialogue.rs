@@ -6,6 +6,7 @@
 mod cut;
 
 use super::{
+    asked::Asked,
     capabilities::Capabilities,
     command::{self, Command},
     doubt::Doubt,
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     digest::{Escapes, Statement, used_schema},
-    limits::{Bounds, USER_NAME},
+    limits::Bounds,
     packet::Timestamp,
     stream::{Direction, flows::Start},
 };
@@ -30,7 +31,7 @@ pub(super) enum Phase {
     /// The server's first packet is to come.
     Greeting,
     /// The client's answer to it is.
-    Login(Greeting),
+    Login,
     /// They exchange proofs until the server says OK or ERR.
     Authentication,
     /// Requests and responses.
@@ -45,7 +46,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Dialogue {
     pub(super) phase: Phase,
-    /// In force; `None` if the login was not seen.
+    /// In force; `None` if the login was not seen. Before it, what the server offers.
     pub(super) capabilities: Option<Capabilities>,
     /// Whether packets travel in blocks.
     pub(super) compressed: bool,
@@ -72,10 +73,8 @@ pub(super) struct Dialogue {
     pub(super) quit: bool,
     /// The default schema.
     schema: SchemaId,
-    /// The user that a login or COM_CHANGE_USER asks for.
-    asked_user: Option<Box<[u8]>>,
-    /// The one that the login asks for: not interned before the server has let the client in.
-    asked_schema: Option<Box<[u8]>>,
+    /// What a login or COM_CHANGE_USER asks for: not interned before the server has let the client in.
+    asked: Option<Asked>,
     /// What a backslash means, as the last status flags told.
     escapes: Escapes,
 }
@@ -103,8 +102,7 @@ impl Dialogue {
             prepared: PreparedStatements::default(),
             quit: false,
             schema: SchemaId::UNKNOWN,
-            asked_user: None,
-            asked_schema: None,
+            asked: None,
             escapes: Escapes::Unknown,
         }
     }
@@ -165,8 +163,8 @@ impl Dialogue {
         match (self.phase, direction) {
             (Phase::Command, _) => {}
             (Phase::Greeting, Direction::ToClient) => self.greeting(message, observer),
-            (Phase::Login(greeting), Direction::ToServer) => self.login(message, &greeting, observer),
-            (Phase::Login(_) | Phase::Authentication, Direction::ToClient) => {
+            (Phase::Login, Direction::ToServer) => self.login(message, observer),
+            (Phase::Login | Phase::Authentication, Direction::ToClient) => {
                 self.authentication(message, observer);
             }
             // Proofs; and what comes before the greeting is no packet.
@@ -177,7 +175,8 @@ impl Dialogue {
 
     fn greeting(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
         if let Some(greeting) = Greeting::parse(message.head) {
-            self.phase = Phase::Login(greeting);
+            self.capabilities = Some(greeting.capabilities);
+            self.phase = Phase::Login;
         } else if let Some(error) = parse_error(message.head).filter(|error| error.code >= FIRST_ERROR) {
             // Too many connections, host blocked: in place of the greeting.
             self.refuse(error, observer);
@@ -186,8 +185,11 @@ impl Dialogue {
         }
     }
 
-    fn login(&mut self, message: &Message<'_>, greeting: &Greeting, observer: &mut impl Observer) {
-        let Some(request) = LoginRequest::parse(message.head, greeting) else {
+    fn login(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
+        let greeting = self.capabilities.take().map(|capabilities| Greeting { capabilities });
+        let Some((request, greeting)) =
+            greeting.and_then(|greeting| Some((LoginRequest::parse(message.head, &greeting)?, greeting)))
+        else {
             self.phase = Phase::Ignored;
             return;
         };
@@ -196,8 +198,7 @@ impl Dialogue {
             observer.event(&Event::Login(Login::Tls));
         } else {
             self.capabilities = Some(request.capabilities & greeting.capabilities);
-            self.asked_schema = request.schema.map(Box::from);
-            self.ask_for_user(Some(request.user));
+            self.asked = Some(Asked::new(Some(request.user), request.schema.unwrap_or_default()));
             self.phase = Phase::Authentication;
         }
     }
@@ -206,8 +207,9 @@ impl Dialogue {
         match message.head.first() {
             Some(0x00) => {
                 observer.event(&Event::Login(Login::Ok));
-                observer.user(self.asked_user.take().as_deref());
-                self.schema = self.asked_schema.take().map_or(SchemaId::NONE, |name| observer.schema(&name));
+                let asked = self.asked.take();
+                observer.user(asked.as_ref().and_then(Asked::user));
+                self.schema = asked.map_or(SchemaId::NONE, |asked| observer.schema(asked.schema()));
                 if let Some((_, status)) = parse_ok(message.head)
                     && self.capabilities.is_some_and(|flags| flags.has(Capabilities::PROTOCOL_41))
                 {
@@ -222,11 +224,6 @@ impl Dialogue {
             // A request to switch the method, or more of the exchange.
             _ => {}
         }
-    }
-
-    /// A user whom the server has not let in yet. No server has one with a longer name.
-    fn ask_for_user(&mut self, name: Option<&[u8]>) {
-        self.asked_user = name.filter(|name| name.len() <= USER_NAME).map(Box::from);
     }
 
     /// The server has refused the connection, and closes it.
@@ -360,7 +357,9 @@ impl Dialogue {
         let name = match (command, statement) {
             (Command::InitDb, _) => message.head.get(1..),
             (Command::ChangeUser, _) => {
-                self.ask_for_user(schema::user_of_change(message.head));
+                // Replies that are held and a name together would take more than a connection may keep.
+                let user = schema::user_of_change(message.head).filter(|_| !self.doubt.is_raised());
+                self.asked = user.map(|user| Asked::new(Some(user), b""));
                 schema::of_change_user(message.head, self.capabilities)
             }
             (Command::Query, Some(StatementRef { kind: Statement::Use, .. })) => {
@@ -472,7 +471,7 @@ impl Dialogue {
             _ => {}
         }
         if first.command == Command::ChangeUser && error.is_none() {
-            observer.user(self.asked_user.take().as_deref());
+            observer.user(self.asked.take().as_ref().and_then(Asked::user));
         }
         let reply = Reply {
             command: first.command,
@@ -504,6 +503,9 @@ impl Dialogue {
         // Without both ends of the login nothing before the first request can be told apart.
         if direction == Direction::ToServer || self.phase != Phase::Command {
             self.client_lost = true;
+        }
+        if self.phase == Phase::Login {
+            self.capabilities = None;
         }
         self.phase = Phase::Command;
     }
@@ -544,6 +546,7 @@ impl Dialogue {
     /// What the commands that wait do to the session will not be seen.
     fn forget_pending(&mut self, observer: &mut impl Observer) {
         self.pending.clear();
+        self.asked = None;
         observer.user(None);
         self.cut_at = None;
         self.file = None;

@@ -54,10 +54,11 @@ impl Doubt {
         let Some(held) = &mut self.held else {
             return observer.event(&Event::Reply(reply));
         };
-        held.reserve_exact(TURNS - held.len());
-        held.push(reply);
-        if held.len() == TURNS {
-            self.settle(observer);
+        if held.len() + 1 < TURNS {
+            held.reserve_exact(TURNS - 1 - held.len());
+            return held.push(reply);
         }
+        self.settle(observer);
+        observer.event(&Event::Reply(reply));
     }
 }

@@ -15,6 +15,7 @@
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+mod asked;
 pub mod bytes;
 pub mod capabilities;
 pub mod command;

@@ -62,7 +62,7 @@ pub(super) fn whole(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 #[derive(Debug)]
 pub struct Framer {
     /// Most bytes kept of a split message.
-    head_limit: usize,
+    head_limit: u16,
     header: [u8; 4],
     header_length: u8,
     sequence: u8,
@@ -79,13 +79,13 @@ pub struct Framer {
     first_at: Timestamp,
     /// Start of a split message. Room for [`MESSAGE_OWN`] bytes, or [`MESSAGE_KEPT`], is kept from one to the next.
     head: Vec<u8>,
-    /// What was reserved of the shared bound for more.
-    reserved: usize,
+    /// What was reserved of the shared bound for more: no more than the limit.
+    reserved: u32,
 }
 
 impl Framer {
     /// At a packet boundary; keeps at most `head_limit` bytes of a split message.
-    pub fn new(head_limit: usize) -> Self {
+    pub fn new(head_limit: u16) -> Self {
         Self {
             head_limit,
             header: [0; 4],
@@ -261,7 +261,7 @@ impl Framer {
     }
 
     fn keep(&mut self, bytes: &[u8], bounds: &Bounds) {
-        let room = self.head_limit.saturating_sub(self.head.len());
+        let room = usize::from(self.head_limit).saturating_sub(self.head.len());
         if self.sealed || room == 0 {
             return;
         }
@@ -276,17 +276,18 @@ impl Framer {
 
     /// How long the head may be: `wanted` bytes and maybe more, or less if the shared bound has no room.
     fn make_room(&mut self, wanted: usize, bounds: &Bounds) -> usize {
-        let own = MESSAGE_OWN.min(self.head_limit);
-        let capacity = own + self.reserved;
+        let limit = usize::from(self.head_limit);
+        let own = MESSAGE_OWN.min(limit);
+        let capacity = own + self.reserved as usize;
         if wanted <= capacity {
             return capacity;
         }
         // Grows by doubling, never beyond the limit nor beyond what has really arrived, doubled.
-        let larger = wanted.next_power_of_two().min(self.head_limit).max(wanted);
+        let larger = wanted.next_power_of_two().min(limit).max(wanted);
         if !bounds.reserve(Limit::MessageBytes, larger - capacity) {
             return capacity;
         }
-        self.reserved = larger - own;
+        self.reserved = (larger - own) as u32;
         larger
     }
 
@@ -294,7 +295,7 @@ impl Framer {
     /// and give back memory each time; while much of the shared bound is in use it goes back as well.
     fn clear_head(&mut self, bounds: &Bounds) {
         let crowded = bounds.used(Limit::MessageBytes) > MESSAGE_BYTES / 2;
-        if crowded || MESSAGE_OWN + self.reserved > MESSAGE_KEPT {
+        if crowded || MESSAGE_OWN + self.reserved as usize > MESSAGE_KEPT {
             self.give_back(bounds);
         } else {
             self.head.clear();
@@ -303,7 +304,7 @@ impl Framer {
 
     fn give_back(&mut self, bounds: &Bounds) {
         self.head.clear();
-        bounds.release(Limit::MessageBytes, self.reserved);
+        bounds.release(Limit::MessageBytes, self.reserved as usize);
         self.reserved = 0;
         self.head.shrink_to(MESSAGE_OWN);
     }

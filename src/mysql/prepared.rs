@@ -14,6 +14,8 @@ use crate::limits::{Bounds, Limit, PREPARED_OWN, PREPARED_PER_CONNECTION};
 pub struct PreparedStatements {
     /// In the order of their ids, which is that of their age.
     by_id: VecDeque<(u32, StatementRef)>,
+    /// Room beyond [`PREPARED_OWN`].
+    reserved: usize,
     /// What was prepared last, for executions that name it by [`super::command::LAST_PREPARED`].
     last: Option<StatementRef>,
 }
@@ -57,15 +59,23 @@ impl PreparedStatements {
     }
 
     /// Whether there is room for one more.
-    fn make_room(&self, bounds: &Bounds) -> bool {
-        match self.by_id.len() {
-            0..PREPARED_OWN => true,
-            PREPARED_PER_CONNECTION.. => {
-                bounds.hit(Limit::PreparedStatements);
-                false
-            }
-            _ => bounds.reserve(Limit::PreparedStatements, 1),
+    fn make_room(&mut self, bounds: &Bounds) -> bool {
+        let length = self.by_id.len();
+        if length < self.by_id.capacity() {
+            return true;
         }
+        if length >= PREPARED_PER_CONNECTION {
+            bounds.hit(Limit::PreparedStatements);
+            return false;
+        }
+        let room = (length + length / 2).clamp(PREPARED_OWN, PREPARED_PER_CONNECTION);
+        let more = room - PREPARED_OWN - self.reserved;
+        let fits = bounds.reserve(Limit::PreparedStatements, more);
+        if fits {
+            self.reserved += more;
+            self.by_id.reserve_exact(room - length);
+        }
+        fits
     }
 
     /// The statement an id stands for.
@@ -81,18 +91,17 @@ impl PreparedStatements {
     pub fn remove(&mut self, id: u32, bounds: &Bounds) {
         let Ok(place) = self.find(id) else { return };
         self.by_id.remove(place);
-        if self.by_id.len() >= PREPARED_OWN {
-            bounds.release(Limit::PreparedStatements, 1);
-        }
-        if self.by_id.capacity() > PREPARED_OWN.max(4 * self.by_id.len()) {
-            self.by_id.shrink_to(2 * self.by_id.len());
+        let room = (2 * self.by_id.len()).max(PREPARED_OWN);
+        if self.by_id.capacity() > 2 * room {
+            self.by_id.shrink_to(room);
+            bounds.release(Limit::PreparedStatements, self.reserved - (room - PREPARED_OWN));
+            self.reserved = room - PREPARED_OWN;
         }
     }
 
     /// The server has forgotten them all, or the connection has ended.
     pub fn clear(&mut self, bounds: &Bounds) {
-        let shared = self.by_id.len().saturating_sub(PREPARED_OWN);
-        bounds.release(Limit::PreparedStatements, shared);
+        bounds.release(Limit::PreparedStatements, self.reserved);
         *self = Self::default();
     }
 }
@@ -117,8 +126,15 @@ mod tests {
         );
         assert_eq!(bounds.hits()[Limit::PreparedStatements as usize], 1);
         assert_eq!(bounds.prepared(), PREPARED_PER_CONNECTION - PREPARED_OWN);
+        (1..=most - 10).for_each(|id| prepared.remove(id, &bounds));
+        assert!(bounds.prepared() < 50, "{} for 11", bounds.prepared());
         prepared.clear(&bounds);
         assert_eq!((bounds.prepared(), prepared.get(2)), (0, None));
+    }
+
+    #[test]
+    fn a_statement_takes_what_the_limits_say() {
+        assert!(size_of::<(u32, StatementRef)>() <= crate::limits::PREPARED_BYTES);
     }
 
     #[test]

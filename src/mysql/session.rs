@@ -107,7 +107,7 @@ impl Session {
             Phase::Ignored | Phase::Greeting => Visibility::Unknown,
             Phase::Command if self.compression.is_some() => Visibility::Compressed,
             Phase::Command if self.dialogue.client_lost => Visibility::Unknown,
-            Phase::Login(_) | Phase::Authentication | Phase::Command => Visibility::Decoded,
+            Phase::Login | Phase::Authentication | Phase::Command => Visibility::Decoded,
         }
     }
 
@@ -169,7 +169,7 @@ impl Session {
         }
         if let Some(compression) = &mut self.compression {
             // What is in a block that is cut cannot be known.
-            compression.server.cut(shared.codecs);
+            compression.server.cut(shared.codecs, shared.bounds);
         }
         if self.dialogue.cut_reply(at, self.server.began_at()) {
             self.server.reset(shared.bounds);
@@ -202,7 +202,7 @@ impl Session {
         match input {
             _ if waits => {}
             Input::Bytes(bytes) => blocks.data(bytes, codecs, bounds, out),
-            Input::Gap(length) => blocks.gap(length, codecs, out),
+            Input::Gap(length) => blocks.gap(length, codecs, bounds, out),
         }
         self.tidy(bounds);
         self.compression = Some(compression);
@@ -298,8 +298,8 @@ impl Session {
     /// The connection is being forgotten: gives back what it reserved.
     pub fn release(&mut self, Shared { bounds, codecs }: Shared<'_>) {
         if let Some(compression) = &mut self.compression {
-            compression.client.release(codecs);
-            compression.server.release(codecs);
+            compression.client.release(codecs, bounds);
+            compression.server.release(codecs, bounds);
         }
         self.client.release(bounds);
         self.server.release(bounds);
@@ -317,12 +317,12 @@ impl Session {
         if matches!(self.dialogue.phase, Phase::Greeting) {
             return self.before_greeting(bytes);
         }
-        if matches!(self.dialogue.phase, Phase::Login(_))
-            && self.client.is_at_boundary()
-            && !LoginRequest::may_begin(bytes)
-        {
-            self.dialogue.phase = Phase::Ignored;
-            return;
+        if matches!(self.dialogue.phase, Phase::Login) && self.client.is_at_boundary() {
+            self.proxy = None;
+            if !LoginRequest::may_begin(bytes) {
+                self.dialogue.phase = Phase::Ignored;
+                return;
+            }
         }
         if self.dialogue.client_lost {
             if !resync::begins_request(bytes) {
@@ -391,7 +391,7 @@ impl Session {
         }
         // Text of another protocol, read as a packet's header, announces megabytes.
         if matches!(self.dialogue.phase, Phase::Greeting)
-            && self.server.announced() > limits::RESPONSE_HEAD as u64
+            && self.server.announced() > u64::from(limits::RESPONSE_HEAD)
         {
             self.dialogue.phase = Phase::Ignored;
         }

@@ -16,8 +16,9 @@ use crate::{digest::Statement, mysql::command::Command, packet::Timestamp, strea
 
 /// Longest record: 2^14 bytes of plaintext and what TLS 1.2 allows a cipher to add (RFC 5246 section 6.2.3).
 const LONGEST_RECORD: u16 = (1 << 14) + 2048;
-/// Bytes kept of the server's first handshake message: its hello is shorter.
-const HELLO_BYTES: usize = 512;
+/// Bytes kept of the server's first handshake message: its hello of TLS 1.3 is shorter, and of an older one the start
+/// tells enough.
+const HELLO_BYTES: usize = 192;
 /// What every cipher of TLS 1.3 adds: the content type and a tag of 16 bytes.
 const TLS_1_3_OVERHEAD: u16 = 17;
 /// Length of a TLS 1.3 record with a Finished message: header of 4 bytes and a hash of 32 or 48.

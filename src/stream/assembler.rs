@@ -13,7 +13,7 @@
 //!
 //! First copy wins: bytes already delivered or held are never replaced (overlaps, retransmissions).
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZeroU16};
 
 use super::{Direction, Missing, Receiver, seq};
 use crate::{
@@ -55,9 +55,6 @@ const fn cost(bytes: usize) -> usize {
     bytes + limits::HELD_OVERHEAD
 }
 
-/// Room for held segments that an empty queue keeps.
-const KEPT: usize = 4;
-
 /// One direction.
 #[derive(Debug, Default)]
 struct Half {
@@ -93,7 +90,7 @@ impl Half {
     fn take_held(&mut self, bounds: &Bounds) -> Option<Held> {
         let held = self.held.pop_front()?;
         bounds.release(Limit::TotalBytes, held.cost());
-        if self.held.is_empty() && self.held.capacity() > KEPT {
+        if self.held.is_empty() {
             self.held = VecDeque::new();
         }
         Some(held)
@@ -127,7 +124,8 @@ pub struct Assembler {
 #[derive(Debug, Clone, Copy)]
 struct Stall {
     since: Timestamp,
-    segments: u16,
+    /// And one.
+    segments: NonZeroU16,
 }
 
 /// What a segment brings, apart from its place.
@@ -355,7 +353,7 @@ impl Assembler {
                 cut: piece.cut,
             },
         );
-        self.stalled.get_or_insert(Stall { since: piece.at, segments: 0 });
+        self.stalled.get_or_insert(Stall { since: piece.at, segments: NonZeroU16::MIN });
     }
 
     /// Reserves `count` bytes, giving up the oldest holes of this connection where that is needed; `false` if the
@@ -396,7 +394,7 @@ impl Assembler {
             stall.segments = stall.segments.saturating_add(segments);
             let stall = *stall;
             let waited = now.nanos_since(stall.since);
-            let over = waited > PATIENCE || (stall.segments > PATIENCE_SEGMENTS && self.is_lost());
+            let over = waited > PATIENCE || (stall.segments.get() > PATIENCE_SEGMENTS + 1 && self.is_lost());
             if !over || !self.release_earliest(bounds, receiver) {
                 return;
             }

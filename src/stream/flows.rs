@@ -56,6 +56,31 @@ impl Hash for FlowKey {
     }
 }
 
+/// A key as the table keeps it: in less room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ends {
+    addresses: [[u64; 2]; 2],
+    ports: [u16; 2],
+}
+
+impl Ends {
+    #[inline]
+    fn of(FlowKey { client, server }: &FlowKey) -> Self {
+        let halves = |address: u128| [(address >> 64) as u64, address as u64];
+        Self { addresses: [client, server].map(|end| halves(end.address)), ports: [client.port, server.port] }
+    }
+
+    #[inline]
+    fn key(&self) -> FlowKey {
+        let end = |[high, low]: [u64; 2], port| Endpoint {
+            address: u128::from(high) << 64 | u128::from(low),
+            port,
+        };
+        let ([client, server], [client_port, server_port]) = (self.addresses, self.ports);
+        FlowKey { client: end(client, client_port), server: end(server, server_port) }
+    }
+}
+
 /// What ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -79,15 +104,20 @@ pub enum Start {
 /// Takes what the table finds out. `S` is what is kept for each connection.
 pub trait Handler<S> {
     /// A connection appeared.
-    fn start(&mut self, key: &FlowKey, start: Start) -> S;
+    fn start(&mut self, start: Start) -> S;
     /// Its opening was seen (once for each connection).
     fn opened(&mut self);
     /// Where its bytes go.
-    fn receiver<'a>(&'a mut self, session: &'a mut S, bounds: &'a Bounds) -> impl Receiver + 'a;
+    fn receiver<'a>(
+        &'a mut self,
+        key: &FlowKey,
+        session: &'a mut S,
+        bounds: &'a Bounds,
+    ) -> impl Receiver + 'a;
     /// It ended. Bytes that were held back may still follow.
-    fn closed(&mut self, session: &mut S, ending: Ending);
+    fn closed(&mut self, key: &FlowKey, session: &mut S, ending: Ending);
     /// The input has ended, and the connection has not: nothing more of it will follow.
-    fn left_open(&mut self, session: &mut S);
+    fn left_open(&mut self, key: &FlowKey, session: &mut S);
     /// It is being forgotten: gives back what it reserved.
     fn forget(&mut self, session: S, bounds: &Bounds);
 }
@@ -101,7 +131,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Flow<S> {
-    key: FlowKey,
+    ends: Ends,
     assembler: Assembler,
     session: S,
     last_seen: Timestamp,
@@ -119,13 +149,14 @@ struct Flow<S> {
 #[derive(Debug, Clone, Copy)]
 struct Ticket {
     slot: u32,
-    serial: u64,
+    /// Wraps after four thousand million connections: one that old holds no ticket any more.
+    serial: u32,
     at: Timestamp,
 }
 
 #[derive(Debug)]
 struct Slot<S> {
-    serial: u64,
+    serial: u32,
     flow: Option<Flow<S>>,
 }
 
@@ -143,7 +174,7 @@ pub struct FlowTable<S> {
     ended: VecDeque<Ticket>,
     /// Those that hold something back, and some that did; the one that has done so longest first.
     stalled: VecDeque<Ticket>,
-    serial: u64,
+    serial: u32,
     /// How often the connections to be captured were chosen anew.
     selection: u32,
     sweep: usize,
@@ -262,9 +293,9 @@ impl<S> FlowTable<S> {
     /// The input has ended: everything held is delivered. Connections stay open: nobody saw them end.
     pub fn finish(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
         for flow in self.slots.iter_mut().filter_map(|slot| slot.flow.as_mut()) {
-            flow.assembler.flush(bounds, &mut handler.receiver(&mut flow.session, bounds));
+            flow.assembler.flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
             if flow.phase != Phase::Ended {
-                handler.left_open(&mut flow.session);
+                handler.left_open(&flow.ends.key(), &mut flow.session);
             }
         }
     }
@@ -290,7 +321,7 @@ impl<S> FlowTable<S> {
                 at,
                 segment,
                 bounds,
-                &mut handler.receiver(&mut flow.session, bounds),
+                &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
             );
         }
         if segment.flags.any(TcpFlags::SYN) {
@@ -307,7 +338,7 @@ impl<S> FlowTable<S> {
             at,
             segment,
             bounds,
-            &mut handler.receiver(&mut flow.session, bounds),
+            &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
         );
         if flow.phase == Phase::HalfOpen && !segment.payload.is_empty() {
             flow.phase = Phase::Open;
@@ -320,7 +351,7 @@ impl<S> FlowTable<S> {
             };
             if let Some(ending) = ending {
                 flow.phase = Phase::Ended;
-                handler.closed(&mut flow.session, ending);
+                handler.closed(&flow.ends.key(), &mut flow.session, ending);
                 self.ended.push_back(ticket);
             }
         }
@@ -334,12 +365,12 @@ impl<S> FlowTable<S> {
     /// Drops tickets of connections that are gone, should packet time stand still, so that no tick does it.
     #[inline]
     fn trim_queues(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
-        if self.ended.len() > self.max_flows
+        if self.ended.len() >= self.max_flows
             && let Some(ticket) = self.ended.pop_front()
         {
             self.remove_ticket(ticket, bounds, handler);
         }
-        if self.stalled.len() > 2 * self.max_flows {
+        if self.stalled.len() > self.max_flows + self.max_flows / 2 {
             let slots = &self.slots;
             self.stalled.retain(|ticket| ticketed(slots, *ticket).is_some_and(|flow| flow.listed));
         }
@@ -356,7 +387,8 @@ impl<S> FlowTable<S> {
             };
             if *serial == ticket.serial {
                 bounds.hit(Limit::TotalBytes);
-                flow.assembler.flush(bounds, &mut handler.receiver(&mut flow.session, bounds));
+                flow.assembler
+                    .flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
                 flow.listed = false;
             }
         }
@@ -384,9 +416,9 @@ impl<S> FlowTable<S> {
         }
         let start = if opening { Start::Opening } else { Start::MidStream };
         let flow = Flow {
-            key: *key,
+            ends: Ends::of(key),
             assembler: Assembler::default(),
-            session: handler.start(key, start),
+            session: handler.start(start),
             last_seen: at,
             initial: (opening && direction == Direction::ToServer).then_some(segment.sequence),
             phase: if payload { Phase::Open } else { Phase::HalfOpen },
@@ -403,9 +435,9 @@ impl<S> FlowTable<S> {
     }
 
     fn insert(&mut self, flow: Flow<S>, at: Timestamp) -> Ticket {
-        self.serial += 1;
+        self.serial = self.serial.wrapping_add(1);
         let serial = self.serial;
-        let hash = self.hasher.hash_one(flow.key);
+        let hash = self.hasher.hash_one(flow.ends.key());
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -423,7 +455,7 @@ impl<S> FlowTable<S> {
         }
         let (slots, hasher) = (&self.slots, &self.hasher);
         self.index.insert_unique(hash, slot, |&slot| match slots.get(slot as usize) {
-            Some(Slot { flow: Some(flow), .. }) => hasher.hash_one(flow.key),
+            Some(Slot { flow: Some(flow), .. }) => hasher.hash_one(flow.ends.key()),
             _ => 0,
         });
         Ticket { slot, serial, at }
@@ -444,7 +476,7 @@ impl<S> FlowTable<S> {
 
     /// Sees to it that one more connection fits; `false`, and a hit, if it does not.
     fn make_room(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) -> bool {
-        while self.index.len() >= self.max_flows {
+        while self.index.len() >= self.max_flows || !bounds.admit(self.free.is_empty()) {
             if let Some(ticket) = self.ended.pop_front() {
                 self.remove_ticket(ticket, bounds, handler);
                 continue;
@@ -481,7 +513,11 @@ impl<S> FlowTable<S> {
         let slots = &mut self.slots;
         self.stalled.retain(|ticket| match slots.get_mut(ticket.slot as usize) {
             Some(Slot { serial, flow: Some(flow) }) if *serial == ticket.serial => {
-                flow.assembler.tick(now, bounds, &mut handler.receiver(&mut flow.session, bounds));
+                flow.assembler.tick(
+                    now,
+                    bounds,
+                    &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
+                );
                 flow.listed = flow.assembler.is_stalled();
                 flow.listed
             }
@@ -500,23 +536,26 @@ impl<S> FlowTable<S> {
         let Some(mut flow) = self.slots.get_mut(slot as usize).and_then(|slot| slot.flow.take()) else {
             return;
         };
-        let hash = self.hasher.hash_one(flow.key);
+        let key = flow.ends.key();
+        let hash = self.hasher.hash_one(key);
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
             entry.remove();
         }
         self.free.push(slot);
-        flow.assembler.flush(bounds, &mut handler.receiver(&mut flow.session, bounds));
+        flow.assembler.flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
         if flow.phase != Phase::Ended {
-            handler.closed(&mut flow.session, Ending::Timeout);
+            handler.closed(&key, &mut flow.session, Ending::Timeout);
         }
         handler.forget(flow.session, bounds);
+        bounds.dismiss();
     }
 
     #[inline]
     fn find(&self, key: &FlowKey) -> Option<u32> {
         // Ports that Linux hands out to clients are even.
         let guess = self.guesses.get(usize::from(key.client.port / 2) % GUESSES)?;
-        let is_its = |slot: u32| self.flow(slot).is_some_and(|flow| flow.key == *key);
+        let ends = Ends::of(key);
+        let is_its = |slot: u32| self.flow(slot).is_some_and(|flow| flow.ends == ends);
         if is_its(guess.get()) {
             return Some(guess.get());
         }

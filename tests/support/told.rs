@@ -32,7 +32,7 @@ pub struct Told {
 #[derive(Debug)]
 pub struct Listener {
     port: u16,
-    flows: FlowTable<Talker>,
+    flows: FlowTable<Session>,
     bounds: Bounds,
     sink: Sink,
 }
@@ -61,43 +61,45 @@ impl Listener {
     }
 }
 
-/// One connection.
-#[derive(Debug)]
-struct Talker {
-    client: Endpoint,
-    session: Session,
-}
-
 #[derive(Debug, Default)]
 struct Sink {
     told: Vec<Told>,
     codecs: Codecs,
 }
 
-impl Handler<Talker> for Sink {
-    fn start(&mut self, key: &FlowKey, start: Start) -> Talker {
-        Talker { client: key.client, session: Session::new(start) }
+impl Sink {
+    fn log(&mut self, key: &FlowKey) -> Log<'_> {
+        Log { client: key.client, at: 0, gap: false, told: &mut self.told }
+    }
+}
+
+impl Handler<Session> for Sink {
+    fn start(&mut self, start: Start) -> Session {
+        Session::new(start)
     }
 
     fn opened(&mut self) {}
 
-    fn receiver<'b>(&'b mut self, talker: &'b mut Talker, bounds: &'b Bounds) -> impl Receiver + 'b {
-        let Talker { client, session } = talker;
-        let log = Log { client: *client, at: 0, gap: false, told: &mut self.told };
+    fn receiver<'b>(
+        &'b mut self,
+        key: &FlowKey,
+        session: &'b mut Session,
+        bounds: &'b Bounds,
+    ) -> impl Receiver + 'b {
+        let log = Log { client: key.client, at: 0, gap: false, told: &mut self.told };
         Decoder { session, shared: Shared { bounds, codecs: &self.codecs }, log }
     }
 
-    fn closed(&mut self, talker: &mut Talker, _: Ending) {
-        talker.session.closed(&mut Log { client: talker.client, at: 0, gap: false, told: &mut self.told });
+    fn closed(&mut self, key: &FlowKey, session: &mut Session, _: Ending) {
+        session.closed(&mut self.log(key));
     }
 
-    fn left_open(&mut self, talker: &mut Talker) {
-        let Talker { client, session } = talker;
-        session.settle(&mut Log { client: *client, at: 0, gap: false, told: &mut self.told });
+    fn left_open(&mut self, key: &FlowKey, session: &mut Session) {
+        session.settle(&mut self.log(key));
     }
 
-    fn forget(&mut self, mut talker: Talker, bounds: &Bounds) {
-        talker.session.release(Shared { bounds, codecs: &self.codecs });
+    fn forget(&mut self, mut session: Session, bounds: &Bounds) {
+        session.release(Shared { bounds, codecs: &self.codecs });
     }
 }
 

@@ -12,6 +12,7 @@ use dbwire_exporter::{
     stream::Direction::{self, ToClient, ToServer},
 };
 
+const CONNECT_WITH_DB: u32 = 0x8;
 const PROTOCOL_41: u32 = 0x200;
 const SECURE_CONNECTION: u32 = 0x8000;
 const COMPRESS: u32 = 0x20;
@@ -118,16 +119,25 @@ impl Connection {
 
     fn logged_in_with(number: u32, wire: &mut Wire, more: u32) -> Self {
         let mut connection = Self::new(number);
-        connection.open(wire);
+        connection.ask_in(wire, more, b"user", b"");
+        connection.reply(wire, b"\x07\0\0\x02\0\0\0\x02\0\0\0");
+        connection
+    }
+
+    /// Open, and with a login that waits for its answer.
+    pub fn asking(number: u32, wire: &mut Wire, user: &[u8], schema: &[u8]) {
+        Self::new(number).ask_in(wire, CONNECT_WITH_DB, user, schema);
+    }
+
+    fn ask_in(&mut self, wire: &mut Wire, more: u32, user: &[u8], schema: &[u8]) {
+        self.open(wire);
         let capabilities = PROTOCOL_41 | SECURE_CONNECTION | more;
         let [a, b, c, d] = capabilities.to_le_bytes();
         let greeting =
             [b"\x0a8.0\0".as_slice(), &[7; 12], &[0, a, b, 45, 2, 0, c, d, 21], &[0; 10], b"salt\0"];
-        connection.reply(wire, &packet(0, &greeting.concat()));
-        let login = [&[a, b, c, d], [0; 28].as_slice(), b"user\0\0"];
-        connection.request(wire, &packet(1, &login.concat()));
-        connection.reply(wire, b"\x07\0\0\x02\0\0\0\x02\0\0\0");
-        connection
+        self.reply(wire, &packet(0, &greeting.concat()));
+        let login = [&[a, b, c, d], [0; 28].as_slice(), user, b"\0\0", schema];
+        self.request(wire, &packet(1, &login.concat()));
     }
 
     /// Bytes from the client, in segments as an Ethernet carries them.

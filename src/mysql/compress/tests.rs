@@ -50,7 +50,7 @@ impl Unpacked {
 
     fn gap(&mut self, length: u32) -> &mut Self {
         let out = &mut self.out;
-        self.blocks.gap(length, &self.codecs, |piece| keep(out, piece));
+        self.blocks.gap(length, &self.codecs, &self.bounds, |piece| keep(out, piece));
         self
     }
 
@@ -331,7 +331,7 @@ fn decompressors_are_lent_only_while_a_block_is_under_way() {
         unpacked.data(&stream[..20]);
         assert_eq!(unpacked.lent(), 1);
         // The connection ends here.
-        unpacked.blocks.release(&unpacked.codecs);
+        unpacked.blocks.release(&unpacked.codecs, &unpacked.bounds);
         assert_eq!(unpacked.lent(), 0);
     }
 }
@@ -350,7 +350,7 @@ fn the_block_that_has_waited_longest_gives_up_its_decompressor() {
             let mut blocks = Blocks::new(algorithm, Direction::ToServer);
             blocks.data(first, &unpacked.codecs, &unpacked.bounds, |_| ());
             others.push(blocks);
-            assert!(unpacked.codecs.bytes() <= DECOMPRESSOR_BYTES);
+            assert!(unpacked.bounds.used(Limit::DecompressorBytes) <= DECOMPRESSOR_BYTES);
         }
         unpacked.data(second).data(PLAIN);
         let out = unpacked.take();

@@ -30,7 +30,7 @@ struct Fed {
 }
 
 impl Fed {
-    fn new(head_limit: usize) -> Self {
+    fn new(head_limit: u16) -> Self {
         Self { framer: Framer::new(head_limit), bounds: Bounds::default(), now: 0 }
     }
 

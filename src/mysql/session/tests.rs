@@ -353,7 +353,7 @@ fn whatever_was_reserved_is_given_back_at_the_end() {
         talk.client(&packet(0, b"\x16select 1")).server(&packet(1, &prepared));
     }
     talk.client(&packet(0, &[b'x'; 5000])[..3000]).server(&packet(1, &[b'x'; 5000])[..900]);
-    assert!(talk.bounds.used(Limit::MessageBytes) > 0 && talk.bounds.prepared() == 1);
+    assert!(talk.bounds.used(Limit::MessageBytes) > 0 && talk.bounds.prepared() > 0);
     talk.release();
     assert_eq!((talk.bounds.used(Limit::MessageBytes), talk.bounds.prepared()), (0, 0));
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use dbwire_exporter::{
-    limits::{self, Bounds},
+    limits::{self, Bounds, Limit},
     mysql::compress::{Algorithm, Blocks, Codecs, Piece},
     stream::Direction,
 };
@@ -38,14 +38,14 @@ fn any_bytes(algorithm: Algorithm, mut input: Input<'_>) {
         let kind = input.u8();
         let length = usize::from(input.u8());
         if kind.is_multiple_of(8) {
-            blocks.gap(length as u32 + 1, &codecs, &mut out);
+            blocks.gap(length as u32 + 1, &codecs, &bounds, &mut out);
         } else {
             blocks.data(input.bytes(length), &codecs, &bounds, &mut out);
         }
     }
-    blocks.release(&codecs);
+    blocks.release(&codecs, &bounds);
     assert!(total <= most, "{total} bytes out of at most {most}");
-    assert!(codecs.bytes() <= limits::DECOMPRESSOR_BYTES);
+    assert!(bounds.used(Limit::DecompressorBytes) <= limits::DECOMPRESSOR_BYTES);
 }
 
 fn round_trip(algorithm: Algorithm, mut input: Input<'_>) {
