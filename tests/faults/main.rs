@@ -16,6 +16,8 @@ mod process;
 mod scripted;
 #[path = "../support/seccomp.rs"]
 mod seccomp;
+mod secured;
+mod server;
 mod soak;
 mod sockets;
 #[path = "../support/mod.rs"]
@@ -24,6 +26,7 @@ mod traffic;
 #[path = "../support/unshare.rs"]
 #[allow(dead_code)]
 mod unshare;
+mod vitals;
 #[path = "../support/wire.rs"]
 mod wire;
 
@@ -66,12 +69,19 @@ fn every_fault_has_the_required_reaction() {
         return;
     }
     let only = std::env::var("FAULT").unwrap_or_default();
-    let faults: Vec<_> =
-        [interfaces::FAULTS, traffic::FAULTS, http::FAULTS, process::FAULTS, sockets::FAULTS]
-            .concat_rows()
-            .into_iter()
-            .filter(|fault| fault.injection.contains(&only))
-            .collect();
+    let faults: Vec<_> = [
+        interfaces::FAULTS,
+        traffic::FAULTS,
+        http::FAULTS,
+        secured::FAULTS,
+        process::FAULTS,
+        server::FAULTS,
+        sockets::FAULTS,
+    ]
+    .concat_rows()
+    .into_iter()
+    .filter(|fault| fault.injection.contains(&only))
+    .collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..LANES {
