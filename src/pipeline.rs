@@ -253,10 +253,10 @@ impl Pipeline {
         let change = self.follow_life(key, direction, segment);
         if selected {
             let segment = match (self.plan.reply_bytes, direction) {
-                (Some(most), Direction::ToClient) => &cut(segment, most),
-                _ => segment,
+                (Some(most), Direction::ToClient) => cut(*segment, most),
+                _ => *segment,
             };
-            self.flows.segment(&key, direction, at, segment, &self.bounds, &mut self.sink);
+            self.flows.segment(key, direction, at, segment, &self.bounds, &mut self.sink);
         } else if segment.flags.any(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST)
             && !self.flows.unselected_segment(&key, direction, at, segment, &self.bounds, &mut self.sink)
         {
@@ -315,12 +315,12 @@ impl Pipeline {
 
 /// A segment of which at most this many bytes of payload were captured.
 #[inline]
-fn cut<'a>(segment: &Segment<'a>, most: u16) -> Segment<'a> {
+fn cut(segment: Segment<'_>, most: u16) -> Segment<'_> {
     match segment.payload.split_at_checked(usize::from(most)) {
         Some((payload, rest)) => {
-            Segment { payload, cut: segment.cut.saturating_add(rest.len() as u32), ..*segment }
+            Segment { payload, cut: segment.cut.saturating_add(rest.len() as u32), ..segment }
         }
-        None => *segment,
+        None => segment,
     }
 }
 

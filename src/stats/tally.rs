@@ -203,14 +203,14 @@ impl Tally {
     }
 
     /// Counts an event; `error` is the slot of its error, if it has one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn event(&mut self, event: &Event, error: Option<usize>, scale: &Scale) {
         if let Some(count) = error.and_then(|slot| self.errors.get_mut(slot)) {
             *count += 1;
         }
         match event {
             Event::Command(command) => self.commands[*command as usize] += 1,
-            Event::Statement(statement) => self.statements[statement.kind as usize].count += 1,
+            Event::Statement(statement) => self.statements[statement.kind() as usize].count += 1,
             Event::Reply(reply) => self.reply(reply, scale),
             Event::Login(login) => self.logins[*login as usize] += 1,
             Event::TlsHandshake { version, complete } => {
@@ -222,7 +222,7 @@ impl Tally {
 
     fn reply(&mut self, reply: &Reply, scale: &Scale) {
         let Some(statement) = reply.statement else { return };
-        let stats = &mut self.statements[statement.kind as usize];
+        let stats = &mut self.statements[statement.kind() as usize];
         stats.rows_returned += reply.rows_returned;
         stats.rows_affected = stats.rows_affected.saturating_add(reply.rows_affected);
         if reply.command.runs_statement() {
