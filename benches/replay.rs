@@ -16,6 +16,7 @@ use dbwire_exporter::{
     io::{clock::thread_cpu_time, replay},
     packet::{Frame, Timestamp, filter::Plan, link::LinkType},
     pipeline::{Options, Pipeline},
+    sample::multiplier::Multiplier,
 };
 use pcap::{Capture, Linktype, Packet, PacketHeader, Precision};
 
@@ -83,6 +84,8 @@ fn pipeline() -> Pipeline {
     Pipeline::new(Options {
         plan: Plan::whole(PortSet::default()),
         max_flows: 32_768,
+        multiplier: Multiplier::Auto,
+        census: false,
         seed: 1,
         counting: Counting::default(),
     })
@@ -137,7 +140,7 @@ fn decode(file: &Path) -> Result<u64, Box<dyn Error>> {
     let mut pipeline = pipeline();
     replay::replay(&[file], &mut pipeline)?;
     pipeline.finish();
-    Ok(pipeline.stats().statements().map(|(_, stats)| stats.count).sum())
+    Ok(pipeline.stats().observed.statements().map(|(_, stats)| stats.count).sum())
 }
 
 /// Writes a capture of about `wanted` packets made of copies of one of the corpus.
