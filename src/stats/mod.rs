@@ -10,6 +10,7 @@ pub mod askers;
 pub mod capture;
 pub mod counters;
 pub mod digests;
+pub mod durations;
 pub mod exponential;
 pub mod latency;
 pub mod native;
