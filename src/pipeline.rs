@@ -148,10 +148,10 @@ impl Pipeline {
         // The filter has done both for live capture, but for what was in the ring when the plan changed.
         if self.plan.class.contains(key.client.port) {
             let segment = match (self.plan.reply_bytes, direction) {
-                (Some(most), Direction::ToClient) => &cut(segment, most),
-                _ => segment,
+                (Some(most), Direction::ToClient) => cut(*segment, most),
+                _ => *segment,
             };
-            self.flows.segment(&key, direction, at, segment, &self.bounds, &mut self.sink);
+            self.flows.segment(key, direction, at, segment, &self.bounds, &mut self.sink);
         }
     }
 
@@ -188,12 +188,12 @@ impl Pipeline {
 
 /// A segment of which at most this many bytes of payload were captured.
 #[inline]
-fn cut<'a>(segment: &Segment<'a>, most: u16) -> Segment<'a> {
+fn cut(segment: Segment<'_>, most: u16) -> Segment<'_> {
     match segment.payload.split_at_checked(usize::from(most)) {
         Some((payload, rest)) => {
-            Segment { payload, cut: segment.cut.saturating_add(rest.len() as u32), ..*segment }
+            Segment { payload, cut: segment.cut.saturating_add(rest.len() as u32), ..segment }
         }
-        None => *segment,
+        None => segment,
     }
 }
 

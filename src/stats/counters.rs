@@ -241,7 +241,7 @@ impl Stats {
             self.error(error);
         }
         let Some(statement) = reply.statement else { return };
-        let stats = &mut self.statements[statement.kind as usize];
+        let stats = &mut self.statements[statement.kind() as usize];
         stats.rows_returned += reply.rows_returned;
         stats.rows_affected = stats.rows_affected.saturating_add(reply.rows_affected);
         if reply.command.runs_statement() {
@@ -262,7 +262,7 @@ impl Stats {
     pub fn event(&mut self, event: &Event) {
         match event {
             Event::Command(command) => self.commands[*command as usize] += 1,
-            Event::Statement(statement) => self.statements[statement.kind as usize].count += 1,
+            Event::Statement(statement) => self.statements[statement.kind() as usize].count += 1,
             Event::Reply(reply) => self.reply(reply),
             Event::Error(error) => self.error(*error),
             Event::Login(login) => self.logins[*login as usize] += 1,

@@ -88,7 +88,7 @@ impl top::Key for Key {
 impl Key {
     #[inline]
     fn of(statement: StatementRef) -> Option<Self> {
-        statement.digest.map(|id| Self { id, schema: statement.schema })
+        statement.digest().map(|id| Self { id, schema: statement.schema() })
     }
 }
 
@@ -122,7 +122,7 @@ impl Digests {
         if let (Some(texts), Some(shape)) = (&mut self.texts, digest.shape) {
             texts.met(shape.id, shape.text);
         }
-        StatementRef { kind: digest.kind, digest: digest.shape.map(|shape| shape.id), schema, trace: None }
+        StatementRef::new(digest.kind, digest.shape.map(|shape| shape.id), schema)
     }
 
     /// See [`crate::mysql::event::Observer::schema`].

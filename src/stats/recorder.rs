@@ -77,26 +77,26 @@ impl Recorder {
     }
 
     #[cold]
-    fn add_to_asker(&mut self, event: &Event) {
+    fn add_to_asker(&mut self, event: Event) {
         let Some(askers) = &mut self.askers else { return };
         if matches!(event, Event::Statement(_))
             && let Some(limit) = askers.ask(&mut self.asker, self.address)
         {
             self.stats.limit_hits[limit as usize] += 1;
         }
-        askers.event(self.asker, event);
+        askers.event(self.asker, &event);
     }
 
     #[cold]
-    fn add_to_profile(&mut self, event: &Event) {
+    fn add_to_profile(&mut self, event: Event) {
         let Some(profile) = &mut self.profile else { return };
         match event {
             Event::Statement(statement) => {
-                profile.sent(*statement, || self.digests.text(statement.digest?));
+                profile.sent(statement, || self.digests.text(statement.digest()?));
             }
             Event::Reply(reply) => {
                 if let Some(statement) = reply.statement {
-                    profile.answered(statement, reply);
+                    profile.answered(statement, &reply);
                 }
             }
             _ => {}
@@ -119,7 +119,7 @@ impl Recorder {
 impl Observer for Recorder {
     #[inline]
     fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
-        StatementRef { trace: self.traces.note(sql), ..self.digests.identify(sql, context) }
+        self.digests.identify(sql, context).with_trace(self.traces.note(sql))
     }
 
     fn schema(&mut self, name: &[u8]) -> SchemaId {
@@ -137,15 +137,16 @@ impl Observer for Recorder {
         }
     }
 
-    // Where an event is told its kind is known: what there is to do for another is left out.
+    // Where an event is told its kind is known: what there is to do for another is left out. What is seldom done takes a
+    // copy, so that an event need not be written to memory for the rest.
     #[inline(always)]
     fn event(&mut self, event: &Event) {
         self.stats.event(event);
         if self.profile.is_some() {
-            self.add_to_profile(event);
+            self.add_to_profile(*event);
         }
         if self.askers.is_some() {
-            self.add_to_asker(event);
+            self.add_to_asker(*event);
         }
         match event {
             Event::Statement(statement) => self.digests.sent(*statement),

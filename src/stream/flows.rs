@@ -57,10 +57,20 @@ impl Hash for FlowKey {
 }
 
 /// A key as the table keeps it: in less room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Ends {
     addresses: [[u64; 2]; 2],
     ports: [u16; 2],
+}
+
+/// Word by word: to be compared as arrays they would have to be written to memory.
+impl PartialEq for Ends {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let ([[a, b], [c, d]], [e, f]) = (self.addresses, self.ports);
+        let ([[g, h], [i, j]], [k, l]) = (other.addresses, other.ports);
+        (a ^ g | b ^ h | c ^ i | d ^ j) == 0 && e == k && f == l
+    }
 }
 
 impl Ends {
@@ -216,15 +226,15 @@ impl<S> FlowTable<S> {
     #[inline]
     pub fn segment(
         &mut self,
-        key: &FlowKey,
+        key: FlowKey,
         direction: Direction,
         at: Timestamp,
-        segment: &Segment<'_>,
+        segment: Segment<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
-        let slot = match self.find(key) {
-            Some(slot) if self.is_successor(slot, direction, segment) => {
+        let slot = match self.find(&key) {
+            Some(slot) if self.is_successor(slot, direction, &segment) => {
                 self.remove(slot, bounds, handler);
                 self.create(key, direction, at, segment, bounds, handler)
             }
@@ -232,7 +242,7 @@ impl<S> FlowTable<S> {
             None => self.create(key, direction, at, segment, bounds, handler),
         };
         if let Some(slot) = slot {
-            self.advance(slot, direction, at, segment, bounds, handler);
+            self.advance(slot, direction, at, &segment, bounds, handler);
         }
         if bounds.is_crowded() {
             self.relieve(bounds, handler);
@@ -356,10 +366,10 @@ impl<S> FlowTable<S> {
     #[cold]
     fn create(
         &mut self,
-        key: &FlowKey,
+        key: FlowKey,
         direction: Direction,
         at: Timestamp,
-        segment: &Segment<'_>,
+        segment: Segment<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) -> Option<u32> {
@@ -374,7 +384,7 @@ impl<S> FlowTable<S> {
         }
         let start = if opening { Start::Opening } else { Start::MidStream };
         let flow = Flow {
-            ends: Ends::of(key),
+            ends: Ends::of(&key),
             assembler: Assembler::default(),
             session: handler.start(start),
             last_seen: at,
@@ -512,15 +522,23 @@ impl<S> FlowTable<S> {
         // Ports that Linux hands out to clients are even.
         let guess = self.guesses.get(usize::from(key.client.port / 2) % GUESSES)?;
         let ends = Ends::of(key);
-        let is_its = |slot: u32| self.flow(slot).is_some_and(|flow| flow.ends == ends);
-        if is_its(guess.get()) {
+        if self.is_of(guess.get(), &ends) {
             return Some(guess.get());
         }
-        let slot = self.index.find(self.hasher.hash_one(key), |&slot| is_its(slot)).copied();
-        if let Some(slot) = slot {
-            guess.set(slot);
-        }
-        slot
+        let slot = self.look_up(*key)?;
+        guess.set(slot);
+        Some(slot)
+    }
+
+    #[inline(never)]
+    fn look_up(&self, key: FlowKey) -> Option<u32> {
+        let ends = Ends::of(&key);
+        self.index.find(self.hasher.hash_one(key), |&slot| self.is_of(slot, &ends)).copied()
+    }
+
+    #[inline]
+    fn is_of(&self, slot: u32, ends: &Ends) -> bool {
+        self.flow(slot).is_some_and(|flow| flow.ends == *ends)
     }
 
     #[inline]

@@ -5,7 +5,7 @@
 use super::dialogue::{Conversation, OK, error};
 
 /// Kinds of statements, each with a form that may be repeated with other names.
-const KINDS: &[&str] = &[
+pub const KINDS: &[&str] = &[
     "select a from",
     "insert into",
     "update",

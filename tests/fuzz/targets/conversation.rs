@@ -32,7 +32,7 @@ struct Ledger {
 
 impl Observer for Ledger {
     fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
-        StatementRef { schema: context.schema, ..StatementRef::unseen(statement_kind(sql, context.complete)) }
+        StatementRef::new(statement_kind(sql, context.complete), None, context.schema)
     }
 
     fn schema(&mut self, name: &[u8]) -> SchemaId {
@@ -49,7 +49,7 @@ impl Observer for Ledger {
             Event::Statement(_) => self.statements += 1,
             Event::Reply(reply) => {
                 assert!(reply.first_response <= reply.duration && reply.duration <= self.now);
-                let encrypted = reply.statement.is_some_and(|at| at.kind == Statement::Encrypted);
+                let encrypted = reply.statement.is_some_and(|at| at.kind() == Statement::Encrypted);
                 self.replies += u64::from(!encrypted);
                 self.timed += u64::from(reply.command.runs_statement());
             }
