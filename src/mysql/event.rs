@@ -100,6 +100,18 @@ pub enum Event {
     Resync,
 }
 
+impl Event {
+    /// The error it tells of.
+    #[inline]
+    pub fn error(&self) -> Option<ServerError> {
+        match self {
+            Self::Reply(reply) => reply.error,
+            Self::Error(error) => Some(*error),
+            _ => None,
+        }
+    }
+}
+
 /// Takes events, and knows statements.
 pub trait Observer {
     /// Finds out what statement `sql` is.

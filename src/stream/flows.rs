@@ -151,6 +151,8 @@ struct Flow<S> {
     opened: bool,
     /// Whether the flow stands in `FlowTable::stalled`.
     listed: bool,
+    /// Of the last segment; see [`FlowTable::reselect`].
+    selection: u32,
 }
 
 /// A flow and when it was put into its slot, to tell it from a later one in the same slot.
@@ -183,6 +185,8 @@ pub struct FlowTable<S> {
     /// Those that hold something back, and some that did; the one that has done so longest first.
     stalled: VecDeque<Ticket>,
     serial: u32,
+    /// How often the connections to be captured were chosen anew.
+    selection: u32,
     sweep: usize,
     /// Slots that may still be looked at for stale connections before the next tick.
     sweeps_left: usize,
@@ -202,6 +206,7 @@ impl<S> FlowTable<S> {
             ended: VecDeque::new(),
             stalled: VecDeque::new(),
             serial: 0,
+            selection: 0,
             sweep: 0,
             sweeps_left: STALE_SWEEP,
         }
@@ -249,6 +254,33 @@ impl<S> FlowTable<S> {
         }
     }
 
+    /// From now on other connections may be captured: those that already were may have missed segments until they come
+    /// into a selection again.
+    pub fn reselect(&mut self) {
+        self.selection = self.selection.wrapping_add(1);
+    }
+
+    /// Takes a segment of a connection that is not captured now, if the connection is known from when it was; else
+    /// `false`.
+    pub fn unselected_segment(
+        &mut self,
+        key: &FlowKey,
+        direction: Direction,
+        at: Timestamp,
+        segment: &Segment<'_>,
+        bounds: &Bounds,
+        handler: &mut impl Handler<S>,
+    ) -> bool {
+        let Some(slot) = self.find(key).filter(|slot| !self.is_successor(*slot, direction, segment)) else {
+            return false;
+        };
+        if let Some(Slot { flow: Some(flow), .. }) = self.slots.get_mut(slot as usize) {
+            flow.selection = self.selection.wrapping_sub(1);
+        }
+        self.advance(slot, direction, at, segment, bounds, handler);
+        true
+    }
+
     /// Packet time has reached `now`.
     pub fn tick(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) {
         self.sweeps_left = STALE_SWEEP;
@@ -292,6 +324,16 @@ impl<S> FlowTable<S> {
         let Some(Slot { serial, flow: Some(flow) }) = self.slots.get_mut(slot as usize) else { return };
         let ticket = Ticket { slot, serial: *serial, at };
         flow.last_seen = at;
+        if flow.selection != self.selection {
+            flow.selection = self.selection;
+            flow.assembler.resume(
+                direction,
+                at,
+                segment,
+                bounds,
+                &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
+            );
+        }
         if segment.flags.any(TcpFlags::SYN) {
             if direction == Direction::ToServer {
                 flow.initial = Some(segment.sequence);
@@ -392,6 +434,7 @@ impl<S> FlowTable<S> {
             phase: if payload { Phase::Open } else { Phase::HalfOpen },
             opened: false,
             listed: false,
+            selection: self.selection,
         };
         let ticket = self.insert(flow, at);
         if !payload {

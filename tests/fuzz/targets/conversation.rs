@@ -14,6 +14,7 @@ use dbwire_exporter::{
     },
     packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
+    sample::multiplier::Multiplier,
     stream::{Direction, Missing, flows::Start},
 };
 
@@ -119,6 +120,8 @@ pub fn pipeline(data: &[u8]) {
     let mut pipeline = Pipeline::new(Options {
         plan: Plan::whole(PortSet::new(&[3306, 3307]).expect("ports")),
         max_flows: 4,
+        multiplier: Multiplier::Auto,
+        census: false,
         seed: 1,
         counting: Counting::default(),
     });
