@@ -43,6 +43,8 @@ pub enum Missing {
     Lost,
     /// The snapshot length cut them off.
     Cut,
+    /// They went by while the connection was not one of those to be captured.
+    Unselected,
 }
 
 /// Takes one connection's bytes in order.
