@@ -287,7 +287,6 @@ impl Launch {
         assert_eq!(nice(&file("stat")), (before + given("nice")).min(19));
         let peak = field("VmHWM").trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024;
         let threads = field("Threads").parse::<usize>().expect("a number");
-        println!("{} filters, {peak} bytes at most, {threads} threads", self.filters.len());
         assert!(peak <= self.memory_max, "{peak} bytes");
         assert!(threads <= self.tasks_max, "{threads} threads");
     }
