@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    exponential::Count,
+    count::{self, Count},
     schemas::{Full, Schemas},
-    tally::{self, Stratum, Weights},
+    tally::{Stratum, Weights},
     texts::Texts,
     top::{self, Top},
 };
@@ -64,7 +64,7 @@ impl<N: Count> DigestStats<N> {
     /// The sum of both.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
-        self.zip(other, tally::add);
+        self.zip(other, count::add);
         self
     }
 }
@@ -88,7 +88,7 @@ impl Counters {
     pub(super) fn fold(&mut self, weights: Weights) {
         for (cut, weight) in self.cut.iter_mut().zip(weights) {
             if let Some(weight) = weight {
-                self.estimated.zip(&std::mem::take(cut), tally::weighted(weight));
+                self.estimated.zip(&std::mem::take(cut), count::weighted(weight));
             }
         }
     }
