@@ -12,6 +12,7 @@ pub mod capture;
 pub mod count;
 pub mod counters;
 pub mod digests;
+pub mod durations;
 pub mod exponential;
 pub mod latency;
 pub mod native;
