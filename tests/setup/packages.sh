@@ -34,7 +34,9 @@ command -v gcore               | gdb
 command -v ip ss               | iproute2
 command -v curl                | curl ca-certificates
 command -v openssl             | openssl
-command -v setpriv             | util-linux
+command -v setpriv choom       | util-linux
+command -v systemd-analyze     | systemd
+command -v jsonnet             | jsonnet
 python3 -c "import venv, ensurepip" | python3 python3-venv
 command -v node                | nodejs
 command -v npm                 | npm
