@@ -9,8 +9,8 @@ use prometheus::proto::MetricFamily;
 use super::{
     family::Family,
     latencies::histogram,
-    mysql::seconds,
     names::{self, Metric},
+    number::seconds,
 };
 use crate::stats::{
     Stats,

@@ -7,8 +7,8 @@ use prometheus::proto::MetricFamily;
 use super::{
     exemplar::Exemplar,
     family::{Family, HistogramSample},
-    mysql::seconds,
     names,
+    number::seconds,
 };
 use crate::{
     digest::Statement,

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
+    count::{self, Count},
     durations::{Coarse, Durations},
-    exponential::Count,
     latency::Scale,
     schemas::{Full, Schemas},
-    tally::{self, Stratum, Weights},
+    tally::{Stratum, Weights},
     texts::Texts,
     top::{self, Top},
 };
@@ -66,7 +66,7 @@ impl<N: Count> DigestStats<N> {
     /// The sum of both.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
-        self.zip(other, tally::add);
+        self.zip(other, count::add);
         self
     }
 }
@@ -90,7 +90,7 @@ impl Counters {
     pub(super) fn fold(&mut self, weights: Weights) {
         for (cut, weight) in self.cut.iter_mut().zip(weights) {
             if let Some(weight) = weight {
-                self.estimated.zip(&std::mem::take(cut), tally::weighted(weight));
+                self.estimated.zip(&std::mem::take(cut), count::weighted(weight));
             }
         }
     }

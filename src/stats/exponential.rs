@@ -5,6 +5,8 @@
 //! (<https://prometheus.io/docs/specs/native_histograms/#standard-schemas>). Their number is fixed, so that counting a
 //! duration is an addition, and two tallies add up place by place.
 
+use super::count::Count;
+
 /// Sixteen buckets for each power of two: each is 4.4 % wide, so that a quantile is within 2.2 % of the truth.
 pub const FINEST: i8 = 4;
 /// Four of them: 19 % wide, so that a quantile is within 9 %.
@@ -18,35 +20,6 @@ pub const ZERO_THRESHOLD: f64 = 1.0 / (1 << -ZERO_POWER) as f64;
 const LAST_POWER: i32 = 15;
 /// How many places there are: the zero bucket and the others.
 pub const PLACES: usize = 1 + ((LAST_POWER - ZERO_POWER) * STEPS) as usize;
-
-/// A number of durations: what was seen, or an estimate of what there was.
-pub trait Count: Copy + Default + PartialEq {
-    /// As a number that may have a fraction.
-    fn as_f64(self) -> f64;
-    /// The sum of both; the largest number there is if it is beyond.
-    #[must_use]
-    fn plus(self, more: Self) -> Self;
-}
-
-impl Count for u64 {
-    fn as_f64(self) -> f64 {
-        self as f64
-    }
-
-    fn plus(self, more: Self) -> Self {
-        self.saturating_add(more)
-    }
-}
-
-impl Count for f64 {
-    fn as_f64(self) -> f64 {
-        self
-    }
-
-    fn plus(self, more: Self) -> Self {
-        self + more
-    }
-}
 
 /// Counts of durations by size. Takes 4.5 KiB ([`COARSE`]: 1.1), all of them when the first duration is counted.
 ///

@@ -1,8 +1,8 @@
 //! Latency histograms.
 
 use super::{
-    exponential::{Count, Exponential, FINEST, PLACES, Place},
-    tally,
+    count::{self, Count},
+    exponential::{Exponential, FINEST, PLACES, Place},
 };
 use crate::config::Counting;
 
@@ -84,8 +84,8 @@ impl<const SCHEMA: i8> Latency<u64, SCHEMA> {
 impl<const SCHEMA: i8> Latency<f64, SCHEMA> {
     /// Adds what was seen with the same scale, each duration `weight` times.
     pub fn fold(&mut self, seen: &Latency<u64, SCHEMA>, weight: f64) {
-        tally::zip(&mut self.buckets, &seen.buckets, tally::weighted(weight));
-        tally::weighted(weight)(&mut self.sum, seen.sum);
+        count::zip(&mut self.buckets, &seen.buckets, count::weighted(weight));
+        count::weighted(weight)(&mut self.sum, seen.sum);
         self.exponential.fold(&seen.exponential, weight);
     }
 }
@@ -93,8 +93,8 @@ impl<const SCHEMA: i8> Latency<f64, SCHEMA> {
 impl<N: Count, const SCHEMA: i8> Latency<N, SCHEMA> {
     /// Adds what another one counted with the same scale.
     pub fn add(&mut self, other: &Self) {
-        tally::zip(&mut self.buckets, &other.buckets, tally::add);
-        tally::add(&mut self.sum, other.sum);
+        count::zip(&mut self.buckets, &other.buckets, count::add);
+        count::add(&mut self.sum, other.sum);
         self.exponential.add(&other.exponential);
     }
 
@@ -111,7 +111,7 @@ impl<N: Count, const SCHEMA: i8> Latency<N, SCHEMA> {
     /// `(upper bound in nanoseconds, durations ≤ it)`, ascending. `scale` is the one that was observed with.
     pub fn cumulative<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, N)> + 'a {
         scale.bounds.iter().zip(&self.buckets).scan(N::default(), |total, (&bound, &count)| {
-            tally::add(total, count);
+            count::add(total, count);
             Some((bound, *total))
         })
     }

@@ -3,7 +3,10 @@
 //! <https://prometheus.io/docs/specs/native_histograms/>, and `io.prometheus.client.Histogram` in
 //! <https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto>.
 
-use super::exponential::{Count, Exponential, FINEST, ZERO_THRESHOLD};
+use super::{
+    count::Count,
+    exponential::{Exponential, FINEST, ZERO_THRESHOLD},
+};
 
 /// How fine a native histogram is.
 #[derive(Debug, Clone, Copy, PartialEq)]
