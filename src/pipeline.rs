@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::ops::Range;
+
 use crate::{
     config::Counting,
     limits::{Bounds, Limit},
@@ -308,13 +310,17 @@ impl Receiver for Decoder<'_> {
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        if why == Missing::Cut {
+        if why != Missing::Lost {
             self.count_bytes(direction, u64::from(length));
         }
-        // That replies are cut is no loss.
-        if (direction, why) != (Direction::ToClient, Missing::Cut) {
+        // That replies are cut is no loss, nor is what nobody needed.
+        if why != Missing::Needless && (direction, why) != (Direction::ToClient, Missing::Cut) {
             self.recorder.stats.gaps += 1;
         }
         self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
+    }
+
+    fn needless(&self, direction: Direction) -> Range<u32> {
+        self.connection.session.needless(direction)
     }
 }
