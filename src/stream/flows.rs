@@ -143,6 +143,15 @@ struct Flow<S> {
     listed: bool,
 }
 
+/// A segment: whose it is, which way it went, and when.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    key: &'a FlowKey,
+    direction: Direction,
+    at: Timestamp,
+    segment: &'a Segment<'a>,
+}
+
 /// A flow and when it was put into its slot, to tell it from a later one in the same slot.
 #[derive(Debug, Clone, Copy)]
 struct Ticket {
@@ -223,16 +232,17 @@ impl<S> FlowTable<S> {
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
+        let seen = Seen { key, direction, at, segment };
         let slot = match self.find(key) {
             Some(slot) if self.is_successor(slot, direction, segment) => {
                 self.remove(slot, bounds, handler);
-                self.create(key, direction, at, segment, bounds, handler)
+                self.create(seen, bounds, handler)
             }
             Some(slot) => Some(slot),
-            None => self.create(key, direction, at, segment, bounds, handler),
+            None => self.create(seen, bounds, handler),
         };
         if let Some(slot) = slot {
-            self.advance(slot, direction, at, segment, bounds, handler);
+            self.advance(slot, seen, bounds, handler);
         }
         if bounds.is_crowded() {
             self.relieve(bounds, handler);
@@ -273,9 +283,7 @@ impl<S> FlowTable<S> {
     fn advance(
         &mut self,
         slot: u32,
-        direction: Direction,
-        at: Timestamp,
-        segment: &Segment<'_>,
+        Seen { key, direction, at, segment }: Seen<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
@@ -296,7 +304,7 @@ impl<S> FlowTable<S> {
             at,
             segment,
             bounds,
-            &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
+            &mut handler.receiver(key, &mut flow.session, bounds),
         );
         if flow.phase == Phase::HalfOpen && !segment.payload.is_empty() {
             flow.phase = Phase::Open;
@@ -309,7 +317,7 @@ impl<S> FlowTable<S> {
             };
             if let Some(ending) = ending {
                 flow.phase = Phase::Ended;
-                handler.closed(&flow.ends.key(), &mut flow.session, ending);
+                handler.closed(key, &mut flow.session, ending);
                 self.ended.push_back(ticket);
             }
         }
@@ -356,10 +364,7 @@ impl<S> FlowTable<S> {
     #[cold]
     fn create(
         &mut self,
-        key: &FlowKey,
-        direction: Direction,
-        at: Timestamp,
-        segment: &Segment<'_>,
+        Seen { key, direction, at, segment }: Seen<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) -> Option<u32> {
