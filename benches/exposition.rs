@@ -27,11 +27,11 @@ const PAGES: u32 = 50;
 const SERIES: usize = 1000;
 
 fn main() {
-    let (stats, sampling) = counted::busy_host();
-    let decoder = series(families(&stats, &sampling));
+    let stats = counted::busy_host();
+    let decoder = series(families(&stats));
     // What the page of a host has besides, in its simplest form.
     let page = || {
-        let mut families = families(&stats, &sampling);
+        let mut families = families(&stats);
         let mut rest = Family::new(&names::TCP_PORT_CONNECTION_STATES);
         (decoder..SERIES)
             .for_each(|number| rest.push(&["3306", "inbound", OTHERS[number % OTHERS.len()]], 1.0));

@@ -60,6 +60,8 @@ struct Captured {
 fn run(load: &str) -> Result<(), Box<dyn Error>> {
     let frames = frames(load)?;
     let mut pipeline = Pipeline::new(Options {
+        multiplier: dbwire_exporter::sample::multiplier::Multiplier::Auto,
+        census: false,
         plan: Plan::whole(PortSet::default()),
         max_flows: 1024,
         seed: 1,

@@ -13,6 +13,7 @@ use dbwire_exporter::{
     io::{clock::thread_cpu_time, replay},
     packet::{Frame, filter::Plan},
     pipeline::{Options, Pipeline},
+    sample::multiplier::Multiplier,
 };
 use pcap::{Capture, Linktype, Packet, PacketHeader, Precision};
 
@@ -80,12 +81,14 @@ fn decode(file: &Path) -> Result<u64, Box<dyn Error>> {
     let mut pipeline = Pipeline::new(Options {
         plan: Plan::whole(PortSet::new(&[3306]).ok_or("a port")?),
         max_flows: 32_768,
+        multiplier: Multiplier::Auto,
+        census: false,
         seed: 1,
         counting: Counting::default(),
     });
     replay::replay(&[file], &mut pipeline)?;
     pipeline.finish();
-    Ok(pipeline.stats().statements().map(|(_, stats)| stats.count).sum())
+    Ok(pipeline.stats().observed.statements().map(|(_, stats)| stats.count).sum())
 }
 
 /// Writes a capture of about `wanted` packets made of copies of one of the corpus.

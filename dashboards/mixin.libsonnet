@@ -12,7 +12,10 @@
     'dbwire-exporter.json': import 'dbwire-exporter.json',
   },
 
-  prometheusRules+:: std.parseYaml(importstr '../deploy/prometheus/rules.yaml'),
+  local groups(text) = std.parseYaml(text).groups,
+  prometheusRules+:: {
+    groups: groups(importstr '../deploy/prometheus/rules.yaml') + groups(importstr '../deploy/prometheus/fleet.yaml'),
+  },
 
   local runbooks = self._config.runbooks,
   local alerts = std.parseYaml(importstr '../deploy/prometheus/alerts.yaml'),

@@ -17,7 +17,18 @@ use crate::{
         session::{Session, Shared},
     },
     packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType, segment},
-    stats::{Closed, Recorder, Stats, askers::Asker, profile::Profile},
+    sample::{
+        estimator::Slice,
+        multiplier::Multiplier,
+        openings::{Change, Control, Openings},
+        state::Sampling,
+    },
+    stats::{
+        Closed, Recorder, Stats,
+        askers::Asker,
+        profile::Profile,
+        tally::{Stratum, Weights},
+    },
     stream::{
         Direction, Missing, Receiver,
         flows::{Ending, FlowKey, FlowTable, Handler, Start},
@@ -38,6 +49,11 @@ pub struct Options {
     pub seed: u64,
     /// What to count, and how finely.
     pub counting: Counting,
+    /// What an event of a sampled connection stands for.
+    pub multiplier: Multiplier,
+    /// Whether somebody calls [`Pipeline::fold`] while there is a class to choose from; else each event stands for the
+    /// same, from first to last.
+    pub census: bool,
 }
 
 /// Decodes frames into [`Stats`].
@@ -49,18 +65,37 @@ pub struct Pipeline {
     flows: FlowTable<Connection>,
     bounds: Bounds,
     sink: Sink,
+    openings: Openings<FlowKey>,
+    multiplier: Multiplier,
+    census: bool,
+    /// Where the slice is to end.
+    cut_at: Option<Timestamp>,
+    /// The one that has ended.
+    slice: Option<Slice<FlowKey>>,
+    /// Packet time.
+    now: Timestamp,
     next_tick: Timestamp,
 }
 
 impl Pipeline {
     /// An empty pipeline.
     pub fn new(options: Options) -> Self {
+        let class = options.plan.class;
+        let mut recorder = Recorder::new(&options.counting);
+        recorder.measuring = options.census && class.bits() > 0;
+        recorder.stats.sampling = Sampling::fixed(class, options.multiplier.nominal(class));
         Self {
             plan: options.plan,
             next_plan: None,
             flows: FlowTable::new(options.max_flows, options.seed),
             bounds: Bounds::new(options.max_flows),
-            sink: Sink { recorder: Recorder::new(&options.counting), codecs: Codecs::default() },
+            sink: Sink { recorder, codecs: Codecs::default(), slice: Slice::default(), serial: 1 },
+            openings: Openings::default(),
+            multiplier: options.multiplier,
+            census: options.census,
+            cut_at: None,
+            slice: None,
+            now: Timestamp(0),
             next_tick: Timestamp(0),
         }
     }
@@ -86,7 +121,7 @@ impl Pipeline {
         if let Some((due, plan)) = self.next_plan.take()
             && due <= from
         {
-            self.plan = plan;
+            self.change_plan(plan);
         }
         self.next_plan = Some((from, plan));
         self.next_tick = self.next_tick.min(from);
@@ -96,8 +131,10 @@ impl Pipeline {
     /// more become gaps.
     pub fn tick(&mut self, now: Timestamp) {
         self.next_tick = Timestamp(now.0.saturating_add(TICK));
+        self.now = self.now.max(now);
+        self.cut_if_due(now);
         match self.next_plan.take() {
-            Some((from, plan)) if from <= now => self.plan = plan,
+            Some((from, plan)) if from <= now => self.change_plan(plan),
             Some((from, plan)) => {
                 self.next_tick = self.next_tick.min(from);
                 self.next_plan = Some((from, plan));
@@ -106,6 +143,69 @@ impl Pipeline {
         }
         self.flows.tick(now, &self.bounds, &mut self.sink);
         self.sink.recorder.tick(now);
+        if self.sink.recorder.is_fold_due(now) && self.may_settle() {
+            self.settle();
+        }
+    }
+
+    fn change_plan(&mut self, plan: Plan) {
+        if plan.class != self.plan.class || plan.ports != self.plan.ports {
+            self.flows.reselect();
+        }
+        self.plan = plan;
+        self.sink.recorder.measuring = self.awaits_census();
+    }
+
+    /// Whether weights come from outside.
+    fn awaits_census(&self) -> bool {
+        self.census && self.plan.class.bits() > 0
+    }
+
+    /// The slice ends at `at`, which frames later than that have not passed yet. A change of plans at the same time takes
+    /// place in the next slice.
+    pub fn cut_at(&mut self, at: Timestamp) {
+        self.cut_at = Some(at);
+        self.next_tick = self.next_tick.min(at);
+    }
+
+    fn cut_if_due(&mut self, now: Timestamp) {
+        let Some(at) = self.cut_at else { return };
+        if now < at {
+            self.next_tick = self.next_tick.min(at);
+            return;
+        }
+        self.cut_at = None;
+        self.sink.serial = self.sink.serial.wrapping_add(1).max(1);
+        self.sink.recorder.cut();
+        let ended = Slice { openings: self.openings.take(), ..std::mem::take(&mut self.sink.slice) };
+        self.slice.get_or_insert_default().extend(ended);
+    }
+
+    /// What was decoded in the slice that has ended, once it has.
+    pub fn take_slice(&mut self) -> Option<Slice<FlowKey>> {
+        self.slice.take()
+    }
+
+    /// What an event of the slice that has ended, and of those before it that had no weight, stands for.
+    pub fn fold(&mut self, weights: Weights) {
+        self.sink.recorder.fold(self.now, weights);
+    }
+
+    /// Whether nothing that was seen waits for a weight from outside.
+    fn may_settle(&self) -> bool {
+        !self.awaits_census() && self.slice.is_none() && self.cut_at.is_none()
+    }
+
+    /// How what was seen becomes an estimate.
+    pub fn set_sampling(&mut self, sampling: Sampling) {
+        self.sink.recorder.stats.sampling = sampling;
+    }
+
+    /// Whatever was seen stands for the same.
+    fn settle(&mut self) {
+        self.sink.recorder.cut();
+        let weight = self.multiplier.nominal(self.plan.class);
+        self.sink.recorder.fold(self.now, [Some(weight); Stratum::COUNT]);
     }
 
     /// The input has ended: everything still held back is delivered.
@@ -121,6 +221,9 @@ impl Pipeline {
 
     /// What has been counted so far.
     pub fn stats(&mut self) -> &Stats {
+        if self.may_settle() {
+            self.settle();
+        }
         let hits = self.bounds.hits();
         let stats = self.sink.recorder.publish();
         // The others are the counters' own.
@@ -148,13 +251,37 @@ impl Pipeline {
     pub fn segment(&mut self, at: Timestamp, segment: &Segment<'_>) {
         let Some((key, direction)) = self.orient(segment) else { return };
         // The filter has done both for live capture, but for what was in the ring when the plan changed.
-        if self.plan.class.contains(key.client.port) {
+        let selected = self.plan.class.contains(key.client.port);
+        let change = self.follow_life(key, direction, segment);
+        if selected {
             let segment = match (self.plan.reply_bytes, direction) {
-                (Some(most), Direction::ToClient) => &cut(segment, most),
-                _ => segment,
+                (Some(most), Direction::ToClient) => cut(*segment, most),
+                _ => *segment,
             };
-            self.flows.segment(&key, direction, at, segment, &self.bounds, &mut self.sink);
+            self.flows.segment(key, direction, at, segment, &self.bounds, &mut self.sink);
+        } else if segment.flags.any(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST)
+            && !self.flows.unselected_segment(&key, direction, at, segment, &self.bounds, &mut self.sink)
+        {
+            self.sink.unselected(change);
         }
+    }
+
+    /// Openings and ends are seen of every connection; with no class there is nothing to learn from them.
+    #[inline]
+    fn follow_life(&mut self, key: FlowKey, direction: Direction, segment: &Segment<'_>) -> Option<Change> {
+        const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+        if self.plan.class.bits() == 0 || !segment.flags.any(CONTROL) {
+            return None;
+        }
+        let control = Control {
+            from_client: direction == Direction::ToServer,
+            opens: segment.flags.any(TcpFlags::SYN),
+            finishes: segment.flags.any(TcpFlags::FIN),
+            resets: segment.flags.any(TcpFlags::RST),
+            sequence: segment.sequence,
+            length: (segment.payload.len() as u32).wrapping_add(segment.cut),
+        };
+        self.openings.segment(key, control)
     }
 
     /// Which end is the server; `None` if neither is.
@@ -190,12 +317,12 @@ impl Pipeline {
 
 /// A segment of which at most this many bytes of payload were captured.
 #[inline]
-fn cut<'a>(segment: &Segment<'a>, most: u16) -> Segment<'a> {
+fn cut(segment: Segment<'_>, most: u16) -> Segment<'_> {
     match segment.payload.split_at_checked(usize::from(most)) {
         Some((payload, rest)) => {
-            Segment { payload, cut: segment.cut.saturating_add(rest.len() as u32), ..*segment }
+            Segment { payload, cut: segment.cut.saturating_add(rest.len() as u32), ..segment }
         }
-        None => *segment,
+        None => segment,
     }
 }
 
@@ -214,15 +341,44 @@ struct Connection {
     session: Session,
     /// As which it is counted among the connections.
     visibility: Visibility,
+    /// Who it has logged in as.
     asker: Asker,
     /// Its end has been counted; what was held back may still be delivered.
     closed: bool,
+    /// The slice it was opened in; 0 if it was under way.
+    opened_in: u32,
+    /// The slice in which something of it was last decoded, and its place there.
+    measured_in: (u32, u32),
 }
+
+/// Connections whose own numbers are kept for a slice.
+const MOST_MEASURED: usize = 65_536;
 
 #[derive(Debug)]
 struct Sink {
     recorder: Recorder,
     codecs: Codecs,
+    /// What was decoded in this slice, by connection.
+    slice: Slice<FlowKey>,
+    /// Number of the slice; from 1.
+    serial: u32,
+}
+
+impl Sink {
+    /// Something happened to a connection that is in no table.
+    fn unselected(&mut self, change: Option<Change>) {
+        let stats = &mut self.recorder.stats;
+        match change {
+            Some(Change::Opened) => stats.opened += 1,
+            Some(Change::Replaced) => {
+                stats.opened += 1;
+                stats.closed(Closed::Timeout);
+            }
+            Some(Change::Finished) => stats.finished_unseen(),
+            Some(Change::Reset) => stats.closed(Closed::Reset),
+            None => {}
+        }
+    }
 }
 
 impl Handler<Connection> for Sink {
@@ -230,7 +386,15 @@ impl Handler<Connection> for Sink {
         let session = Session::new(start);
         let visibility = session.visibility();
         self.recorder.stats.flow_appears(visibility);
-        Connection { session, visibility, asker: Asker::default(), closed: false }
+        let opened_in = if start == Start::Opening { self.serial } else { 0 };
+        Connection {
+            session,
+            visibility,
+            asker: Asker::default(),
+            closed: false,
+            opened_in,
+            measured_in: (0, 0),
+        }
     }
 
     fn opened(&mut self) {
@@ -245,8 +409,18 @@ impl Handler<Connection> for Sink {
         bounds: &'a Bounds,
     ) -> impl Receiver + 'a {
         let shared = Shared { bounds, codecs: &self.codecs };
+        let new = connection.opened_in == self.serial;
+        self.recorder.stratum = if new { Stratum::New } else { Stratum::Lasting };
         self.recorder.turn_to(connection.asker, key.client.address);
-        Decoder { connection, shared, recorder: &mut self.recorder }
+        Decoder {
+            // A copy that costs something, and is of use only then.
+            key: self.recorder.measuring.then_some(*key),
+            connection,
+            shared,
+            recorder: &mut self.recorder,
+            slice: &mut self.slice,
+            serial: self.serial,
+        }
     }
 
     fn closed(&mut self, key: &FlowKey, connection: &mut Connection, ending: Ending) {
@@ -277,13 +451,17 @@ struct Decoder<'a> {
     connection: &'a mut Connection,
     shared: Shared<'a>,
     recorder: &'a mut Recorder,
+    slice: &'a mut Slice<FlowKey>,
+    serial: u32,
+    /// Its ends, while single connections are measured.
+    key: Option<FlowKey>,
 }
 
 impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
-        let Connection { session, visibility, asker, closed } = &mut *self.connection;
+        let Connection { session, visibility, asker, closed, .. } = &mut *self.connection;
         feed(session, self.shared, self.recorder);
         *asker = self.recorder.asker();
         let now = session.visibility();
@@ -292,12 +470,34 @@ impl Decoder<'_> {
             self.recorder.stats.flow_appears(now);
             *visibility = now;
         }
+        if self.recorder.measuring {
+            self.measure();
+        }
+    }
+
+    /// Keeps what was decoded for this connection's own sums.
+    fn measure(&mut self) {
+        let measured = self.recorder.take_measured();
+        let Some(key) = self.key.filter(|_| measured != [0.0; 3]) else { return };
+        let stratum = match self.recorder.stratum {
+            Stratum::Lasting => &mut self.slice.lasting,
+            Stratum::New => &mut self.slice.new,
+        };
+        let (slice, place) = self.connection.measured_in;
+        if slice == self.serial
+            && let Some((_, sums)) = stratum.get_mut(place as usize)
+        {
+            sums.iter_mut().zip(measured).for_each(|(sum, more)| *sum += more);
+        } else if stratum.len() < MOST_MEASURED {
+            self.connection.measured_in = (self.serial, stratum.len() as u32);
+            stratum.push((key, measured));
+        }
     }
 
     fn count_bytes(&mut self, direction: Direction, count: u64) {
         match direction {
-            Direction::ToServer => self.recorder.stats.request_bytes += count,
-            Direction::ToClient => self.recorder.stats.response_bytes += count,
+            Direction::ToServer => self.recorder.tally().request_bytes += count,
+            Direction::ToClient => self.recorder.tally().response_bytes += count,
         }
     }
 }
@@ -310,11 +510,12 @@ impl Receiver for Decoder<'_> {
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        if why != Missing::Lost {
+        if matches!(why, Missing::Cut | Missing::Needless) {
             self.count_bytes(direction, u64::from(length));
         }
-        // That replies are cut is no loss, nor is what nobody needed.
-        if why != Missing::Needless && (direction, why) != (Direction::ToClient, Missing::Cut) {
+        // That replies are cut is no loss, nor what nobody needed, nor that a connection was not looked at.
+        let whole = matches!(why, Missing::Needless | Missing::Unselected);
+        if !whole && (direction, why) != (Direction::ToClient, Missing::Cut) {
             self.recorder.stats.gaps += 1;
         }
         self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));

@@ -165,13 +165,13 @@ mod tests {
         mysql::{
             command::Command,
             event::{Reply, StatementRef},
+            schema::SchemaId,
         },
     };
 
     fn profile() -> Profile {
         let mut profile = Profile::default();
-        let select =
-            StatementRef { digest: Some(DigestId::of(b"abc")), ..StatementRef::unseen(Statement::Select) };
+        let select = StatementRef::new(Statement::Select, Some(DigestId::of(b"abc")), SchemaId::UNKNOWN);
         for (statement, duration) in
             [(select, 2_000_000), (select, 1_000_000), (StatementRef::unseen(Statement::Unknown), 1_000_000)]
         {

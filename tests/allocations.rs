@@ -14,6 +14,7 @@ use dbwire_exporter::{
     config::{Counting, PortSet},
     packet::filter::Plan,
     pipeline::{Options, Pipeline},
+    sample::multiplier::Multiplier,
 };
 use segments::{Sent, capture};
 use wire::{Connection, MSS, OK, Wire, packet, query, zlib_block};
@@ -38,7 +39,7 @@ fn from_other_ports(mut sent: Vec<Sent>) -> Vec<Sent> {
 }
 
 fn statements(pipeline: &mut Pipeline) -> u64 {
-    pipeline.stats().statements().map(|(_, stats)| stats.count).sum()
+    pipeline.stats().observed.statements().map(|(_, stats)| stats.count).sum()
 }
 
 #[test]
@@ -49,6 +50,8 @@ fn sysbench_is_decoded_without_allocating() {
             let mut pipeline = Pipeline::new(Options {
                 plan: Plan::whole(PortSet::new(&[3306]).expect("a port")),
                 max_flows: 1024,
+                multiplier: Multiplier::Auto,
+                census: false,
                 seed: 1,
                 counting: Counting::default(),
             });
@@ -99,6 +102,6 @@ fn what_else_clients_do_is_decoded_without_allocating() {
     let since = Since::now();
     (0..100).for_each(|_| round());
     assert_eq!((since.calls(), since.bytes()), (0, 0));
-    let pings = wire.pipeline.stats().commands().find(|(command, _)| command.label() == "ping");
+    let pings = wire.pipeline.stats().observed.commands().find(|(command, _)| command.label() == "ping");
     assert_eq!(pings.expect("a command").1, 110 * 50);
 }

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("digest", &[]),
     ("mysql", &["digest", "limits", "packet", "stream"]),
     ("sample", &[]),
-    ("stats", &["config", "digest", "limits", "mysql", "packet"]),
+    ("stats", &["config", "digest", "limits", "mysql", "packet", "sample"]),
     ("pipeline", &["config", "digest", "limits", "mysql", "packet", "sample", "stats", "stream"]),
     ("sockets", &[]),
     ("metrics", &["digest", "limits", "mysql", "sample", "sockets", "stats"]),

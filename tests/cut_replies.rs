@@ -31,8 +31,14 @@ fn captures() -> Vec<PathBuf> {
 fn decode(file: &PathBuf, reply_bytes: Option<u16>) -> Stats {
     let ports: Vec<u16> = vec![3306];
     let plan = Plan { reply_bytes, ..Plan::whole(PortSet::new(&ports).expect("ports")) };
-    let mut pipeline =
-        Pipeline::new(Options { plan, max_flows: 1024, seed: 1, counting: Counting::default() });
+    let mut pipeline = Pipeline::new(Options {
+        plan,
+        multiplier: dbwire_exporter::sample::multiplier::Multiplier::Auto,
+        census: false,
+        max_flows: 1024,
+        seed: 1,
+        counting: Counting::default(),
+    });
     replay::replay(&[file], &mut pipeline).expect("a capture");
     pipeline.finish();
     pipeline.stats().clone()
@@ -41,14 +47,16 @@ fn decode(file: &PathBuf, reply_bytes: Option<u16>) -> Stats {
 /// What must not change.
 fn exact(stats: &Stats) -> Vec<(String, u64)> {
     let mut rows = vec![
-        ("request bytes".to_owned(), stats.request_bytes),
-        ("response bytes".to_owned(), stats.response_bytes),
+        ("request bytes".to_owned(), stats.observed.request_bytes),
+        ("response bytes".to_owned(), stats.observed.response_bytes),
         ("opened".to_owned(), stats.opened),
         ("gaps".to_owned(), stats.gaps),
     ];
-    rows.extend(stats.commands().map(|(command, count)| (format!("command {}", command.label()), count)));
-    rows.extend(stats.logins().map(|(login, count)| (format!("login {}", login.label()), count)));
-    for (statement, stats) in stats.statements() {
+    rows.extend(
+        stats.observed.commands().map(|(command, count)| (format!("command {}", command.label()), count)),
+    );
+    rows.extend(stats.observed.logins().map(|(login, count)| (format!("login {}", login.label()), count)));
+    for (statement, stats) in stats.observed.statements() {
         let name = statement.label();
         rows.push((name.to_owned(), stats.count));
     }
@@ -57,7 +65,7 @@ fn exact(stats: &Stats) -> Vec<(String, u64)> {
 
 /// What must not change where each reply is awaited.
 fn times(stats: &Stats) -> Vec<(String, u64)> {
-    let of = |(statement, stats): (Statement, &dbwire_exporter::stats::counters::StatementStats)| {
+    let of = |(statement, stats): (Statement, &dbwire_exporter::stats::tally::StatementStats)| {
         [
             (format!("{} replies", statement.label()), stats.duration.count()),
             (format!("{} nanoseconds", statement.label()), stats.duration.sum_nanos()),
@@ -67,14 +75,14 @@ fn times(stats: &Stats) -> Vec<(String, u64)> {
             ),
         ]
     };
-    stats.statements().flat_map(of).collect()
+    stats.observed.statements().flat_map(of).collect()
 }
 
 /// What is unknown of a reply that was cut.
 fn unknown(stats: &Stats) -> [u64; 3] {
-    let rows = stats.statements().map(|(_, stats)| (stats.rows_returned, stats.rows_affected));
+    let rows = stats.observed.statements().map(|(_, stats)| (stats.rows_returned, stats.rows_affected));
     let (returned, affected) = rows.fold((0, 0), |sum, rows| (sum.0 + rows.0, sum.1 + rows.1));
-    [returned, affected, stats.errors().iter().map(|(_, count)| count).sum()]
+    [returned, affected, stats.errors(&stats.observed).iter().map(|(_, count)| count).sum()]
 }
 
 #[test]

@@ -12,6 +12,7 @@ use dbwire_exporter::{
     limits,
     packet::{TcpFlags, filter::Plan},
     pipeline::{Options, Pipeline},
+    sample::multiplier::Multiplier,
     stats::Stats,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -53,6 +54,8 @@ fn pipeline() -> Pipeline {
     Pipeline::new(Options {
         plan: Plan::whole(PortSet::new(&[SERVER_PORT]).expect("a port")),
         max_flows: 1024,
+        multiplier: Multiplier::Auto,
+        census: false,
         seed: 1,
         counting: Counting::default(),
     })
@@ -74,10 +77,10 @@ fn counts(stats: &Stats) -> Counts {
     let mut put = |name: String, count: u64| {
         counts.insert(name, count);
     };
-    for (command, count) in stats.commands() {
+    for (command, count) in stats.observed.commands() {
         put(format!("command {}", command.label()), count);
     }
-    for (statement, stats) in stats.statements() {
+    for (statement, stats) in stats.observed.statements() {
         let label = statement.label();
         put(format!("statement {label}"), stats.count);
         put(format!("rows returned {label}"), stats.rows_returned);
@@ -86,18 +89,18 @@ fn counts(stats: &Stats) -> Counts {
         put(format!("nanoseconds {label}"), stats.duration.sum_nanos());
         put(format!("nanoseconds to first {label}"), stats.first_response.sum_nanos());
     }
-    for (error, count) in stats.errors() {
+    for (error, count) in stats.errors(&stats.observed) {
         put(format!("error {}", error.code), count);
     }
-    for (login, count) in stats.logins() {
+    for (login, count) in stats.observed.logins() {
         put(format!("login {}", login.label()), count);
     }
     for (reason, count) in stats.connections_closed() {
         put(format!("closed {}", reason.label()), count);
     }
     put("opened".to_owned(), stats.opened);
-    put("request bytes".to_owned(), stats.request_bytes);
-    put("response bytes".to_owned(), stats.response_bytes);
+    put("request bytes".to_owned(), stats.observed.request_bytes);
+    put("response bytes".to_owned(), stats.observed.response_bytes);
     counts
 }
 

@@ -64,7 +64,9 @@ macro_rules! targets_hold {
     };
 }
 
-targets_hold!(segment filter stream session compression tls pipeline digest inet_diag proc_net);
+targets_hold!(
+    segment filter stream session proxy_protocol compression tls pipeline digest inet_diag proc_net accept web_config
+);
 
 fn holds(name: &str, target: fn(&[u8])) {
     let inputs = corpus(name);

@@ -69,7 +69,7 @@ impl Ordinary {
 
     /// All of it was counted, and timed, and nothing else of its kinds.
     fn assert_exact(&self, wire: &mut Wire) {
-        for (statement, stats) in wire.pipeline.stats().statements() {
+        for (statement, stats) in wire.pipeline.stats().observed.statements() {
             use Statement::{Delete, Insert, Replace, Update};
             if [Insert, Update, Delete, Replace].contains(&statement) {
                 let label = statement.label();
@@ -216,7 +216,7 @@ fn silent_connections_make_room_in_a_full_table() {
     }
     let stats = wire.pipeline.stats();
     assert_eq!(stats.limit_hits[Limit::Flows as usize], 0);
-    assert_eq!(stats.commands().map(|(_, count)| count).sum::<u64>(), 9_000);
+    assert_eq!(stats.observed.commands().map(|(_, count)| count).sum::<u64>(), 9_000);
 }
 
 #[test]
@@ -264,7 +264,8 @@ fn the_oldest_prepared_statements_are_forgotten_first() {
         (1..=5_000).for_each(|id| prepare(&mut connection, wire, id));
         // The latest is known, whatever became of the others.
         connection.ask(wire, &execute(5_000));
-        let unknown = wire.pipeline.stats().statements().find(|(kind, _)| *kind == Statement::Unknown);
+        let unknown =
+            wire.pipeline.stats().observed.statements().find(|(kind, _)| *kind == Statement::Unknown);
         assert_eq!(unknown.expect("a kind").1.count, 0, "connection {number}");
     });
 }
@@ -390,11 +391,12 @@ fn of_a_long_statement_only_lengths_are_held_however_far_they_are_ahead() {
     connection.request_reversed(&mut wire, rest);
     connection.reply(&mut wire, OK);
     let stats = wire.pipeline.stats();
-    let [insert] = stats.statements().filter(|(_, stats)| stats.count > 0).collect::<Vec<_>>()[..] else {
+    let [insert] = stats.observed.statements().filter(|(_, stats)| stats.count > 0).collect::<Vec<_>>()[..]
+    else {
         panic!("one kind of statement");
     };
     assert_eq!((insert.0, insert.1.count, insert.1.duration.count()), (Statement::Insert, 1, 1));
-    assert_eq!((stats.gaps, stats.request_bytes > statement.len() as u64), (0, true));
+    assert_eq!((stats.gaps, stats.observed.request_bytes > statement.len() as u64), (0, true));
     assert_eq!(stats.limit_hits, [0; Limit::ALL.len()]);
     assert!(before.peak() < limits::DIRECTION_BYTES, "{} bytes", before.peak());
 }

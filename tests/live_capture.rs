@@ -23,14 +23,13 @@ use std::{
 use dbwire_exporter::{
     config::{Counting, PortSet},
     io::{
-        capture::{CaptureHandle, CaptureThread},
-        captures::{Captures, Threads},
+        captures::{Captures, CapturesHandle, Threads},
+        measure::SampleSettings,
         pcap::{Live, OpenError, Settings},
-        schedule::Schedule,
     },
     packet::{TcpFlags, filter::Plan, link::LinkType, segment},
     pipeline::Options,
-    sample::class::SampleClass,
+    sample::{class::SampleClass, multiplier::Multiplier},
     stats::capture::Snapshot,
 };
 use namespace::{ip, with_namespace, with_peer};
@@ -261,19 +260,21 @@ fn options() -> Options {
     Options {
         plan: Plan::whole(PortSet::new(&[SERVER_PORT]).unwrap()),
         max_flows: 100,
+        multiplier: Multiplier::Auto,
+        census: false,
         seed: 1,
         counting: Counting::default(),
     }
 }
 
-fn start(interface: &str) -> CaptureThread {
-    let options = options();
+fn start(interface: &str) -> Captures {
     let settings = Settings { buffer_bytes: 1 << 20, ..settings(interface, SampleClass::ALL) };
-    CaptureThread::open(settings, options).unwrap().start("capture".to_owned(), Schedule::default()).unwrap()
+    let threads = Threads { count: 1, nice: None, cpus: vec![] };
+    Captures::open(&settings, &options(), SampleSettings::default(), &threads).unwrap().start().unwrap()
 }
 
 /// Asks for snapshots until one is as wanted.
-fn snapshot_when(handle: &CaptureHandle, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+fn snapshot_when(handle: &CapturesHandle, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -342,7 +343,9 @@ fn threads_share_the_packets_of_a_capture() {
         {
             let threads = Threads { count: 3, nice: Some(5), cpus: vec![0] };
             let settings = Settings { buffer_bytes: 3 << 20, ..settings(interface, SampleClass::ALL) };
-            let captures = Captures::open(&settings, &options(), &threads).unwrap().start().unwrap();
+            let captures =
+                Captures::open(&settings, &options(), SampleSettings::default(), &threads).unwrap();
+            let captures = captures.start().unwrap();
             let ports: Vec<u16> = (40_000..40_050).collect();
             exchange(address, &ports);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

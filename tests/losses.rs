@@ -81,7 +81,7 @@ fn false_witness<'a>(whole: &Whole, sent: impl Iterator<Item = &'a Sent>) -> Opt
         let used = used.entry(told.client).or_insert_with(|| vec![false; truth.len()]);
         // Replies may be told later than they came, encrypted requests when the rest of their answer is seen, and what
         // ends in a gap when that was given up.
-        let encrypted = |statement: &StatementRef| statement.kind == Statement::Encrypted;
+        let encrypted = |statement: &StatementRef| statement.kind() == Statement::Encrypted;
         let late = match &told.event {
             Event::Reply(_) => true,
             Event::Statement(statement) => told.gap || encrypted(statement),
@@ -114,7 +114,7 @@ fn vouches(truth: &Event, told: &Event) -> bool {
 
 /// What was lost may hide which statement it is, but never make it another.
 fn is_kind(truth: StatementRef, told: StatementRef) -> bool {
-    truth.kind == told.kind || matches!(told.kind, Statement::Unknown | Statement::Unparsed)
+    truth.kind() == told.kind() || matches!(told.kind(), Statement::Unknown | Statement::Unparsed)
 }
 
 /// Rows may be lost.

@@ -448,16 +448,16 @@ fn counts(stats: &Stats) -> Counts {
             counts.insert(format!("{what} {of}"), count);
         }
     };
-    for (command, count) in stats.commands() {
+    for (command, count) in stats.observed.commands() {
         put("command", command.label(), count);
     }
-    for (login, count) in stats.logins() {
+    for (login, count) in stats.observed.logins() {
         put("login", login.label(), count);
     }
-    for (error, count) in stats.errors() {
+    for (error, count) in stats.errors(&stats.observed) {
         put("error", &error.code.to_string(), count);
     }
-    for (statement, stats) in stats.statements() {
+    for (statement, stats) in stats.observed.statements() {
         for (what, count) in [
             ("statement", stats.count),
             ("timed", stats.duration.count()),

@@ -54,7 +54,7 @@ await "The exporter" curl -sf "http://127.0.0.1:$web_port/-/ready"
 echo "Starting Prometheus on port $prometheus_port"
 cat >"$folder/prometheus.yaml" <<CONFIG
 global: {scrape_interval: 5s, evaluation_interval: 15s}
-rule_files: ['$PWD/deploy/prometheus/rules.yaml', '$PWD/deploy/prometheus/alerts.yaml']
+rule_files: ['$PWD/deploy/prometheus/rules.yaml', '$PWD/deploy/prometheus/fleet.yaml', '$PWD/deploy/prometheus/alerts.yaml']
 scrape_configs: [{job_name: dbwire, static_configs: [{targets: ['127.0.0.1:$web_port']}]}]
 CONFIG
 start prometheus prometheus --config.file="$folder/prometheus.yaml" --storage.tsdb.path="$folder/prometheus" \

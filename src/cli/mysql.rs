@@ -55,6 +55,19 @@ pub struct CaptureArgs {
     #[arg(long = "mysql.capture-cpu", env = "DBWIRE_MYSQL_CAPTURE_CPU", hide_env_values = true)]
     #[arg(value_name = "CPU", value_delimiter = ',', allow_negative_numbers = true)]
     pub cpus: Vec<u16>,
+    /// Move on to the next class that has connections this often; 0 stays with one.
+    #[arg(long = "mysql.sample-rotate", env = "DBWIRE_MYSQL_SAMPLE_ROTATE", hide_env_values = true)]
+    #[arg(value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
+    pub sample_rotate: Duration,
+    /// Share of one CPU that capture may take: above it replies are cut, then N is raised; 0 is no limit.
+    #[arg(
+        id = "mysql.cpu_budget",
+        long = "mysql.cpu-budget",
+        env = "DBWIRE_MYSQL_CPU_BUDGET",
+        hide_env_values = true
+    )]
+    #[arg(value_name = "SHARE", default_value = "0.25", allow_negative_numbers = true)]
+    pub cpu_budget: f64,
 }
 
 /// Which packets are MySQL's, and how they are counted.
@@ -82,7 +95,8 @@ pub struct DecodeArgs {
     #[arg(long = "mysql.reply-bytes", env = "DBWIRE_MYSQL_REPLY_BYTES", hide_env_values = true)]
     #[arg(value_name = "BYTES", default_value = "whole", allow_negative_numbers = true)]
     pub reply_bytes: String,
-    /// What each event of a captured connection counts for: auto (2^N), or a number of at least 1.
+    /// What each event of a captured connection counts for: auto (2^N), measured (by what the kernel knows of all
+    /// connections), or a number of at least 1.
     #[arg(long = "mysql.multiplier", env = "DBWIRE_MYSQL_MULTIPLIER", hide_env_values = true)]
     #[arg(value_name = "MULTIPLIER", default_value = "auto", allow_negative_numbers = true)]
     pub multiplier: Multiplier,

@@ -23,6 +23,10 @@ pub struct Mysql {
     pub nice: Option<u8>,
     /// CPUs to pin them to, in turns; none for no pinning.
     pub cpus: Vec<usize>,
+    /// Move to the next occupied class this often.
+    pub rotate: Option<Duration>,
+    /// Share of one CPU that capture may take; `None` for no limit.
+    pub cpu_budget: Option<f64>,
     /// Which packets count, and how much.
     pub decode: Decode,
 }
@@ -41,6 +45,10 @@ pub struct Replay {
 impl Replay {
     pub(super) fn from_cli(args: cli::ReplayArgs) -> Result<Self, Invalid> {
         let mut decode = Decode::from_cli(args.decode)?;
+        if decode.multiplier.is_measured() {
+            let allowed = "a file does not tell of all connections; use auto or a number";
+            return Err(Invalid::new("--mysql.multiplier", decode.multiplier, allowed));
+        }
         decode.counting.profile = args.report.is_some();
         Ok(Self { files: args.files, decode, report: args.report })
     }
@@ -111,6 +119,8 @@ impl Default for Counting {
 impl Mysql {
     /// What `--mysql.buffer-size` may be, in bytes: room for a few super-frames, and no more than a host can miss.
     pub const BUFFER_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 30;
+    /// A connection's requests and replies should mostly fall into one turn.
+    const LEAST_ROTATE: Duration = Duration::from_secs(1);
 
     pub(super) fn from_cli(capture: cli::CaptureArgs, decode: cli::DecodeArgs) -> Result<Self, Invalid> {
         if !is_interface_name(&capture.interface) {
@@ -124,11 +134,23 @@ impl Mysql {
         if let Some(nice) = capture.nice.filter(|nice| *nice > 19) {
             return Err(Invalid::new("--mysql.capture-nice", nice, "must be 0 to 19"));
         }
+        let rotate = Some(capture.sample_rotate).filter(|every| !every.is_zero());
+        if rotate.is_some_and(|every| every < Self::LEAST_ROTATE) {
+            let given = humantime::format_duration(capture.sample_rotate);
+            return Err(Invalid::new("--mysql.sample-rotate", given, "must be 0s, or at least 1s"));
+        }
+        if !(0.0..=1.0).contains(&capture.cpu_budget) {
+            let allowed = "must be above 0 and up to 1, or 0 for no limit";
+            return Err(Invalid::new("--mysql.cpu-budget", capture.cpu_budget, allowed));
+        }
+        let cpu_budget = Some(capture.cpu_budget).filter(|budget| *budget > 0.0);
         Ok(Self {
             interface: capture.interface,
             buffer_bytes,
             nice: capture.nice,
             cpus: capture.cpus.into_iter().map(usize::from).collect(),
+            rotate,
+            cpu_budget,
             decode: Decode::from_cli(decode)?,
         })
     }
@@ -256,8 +278,15 @@ mod tests {
             max_flows: 32_768,
             counting: Counting::default(),
         };
-        let interface = "any".to_owned();
-        let mysql = Mysql { interface, buffer_bytes: 8 << 20, nice: None, cpus: vec![], decode };
+        let mysql = Mysql {
+            interface: "any".to_owned(),
+            buffer_bytes: 8 << 20,
+            nice: None,
+            cpus: vec![],
+            rotate: None,
+            cpu_budget: Some(0.25),
+            decode,
+        };
         assert_eq!(configured("").unwrap().mysql, Some(mysql));
         assert_eq!(configured("--no-collector.mysql").unwrap().mysql, None);
     }

@@ -5,10 +5,7 @@
 use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -17,8 +14,9 @@ use tokio::sync::watch;
 
 use super::{
     clock,
-    eventfd::EventFd,
+    measure::{Orders, Part},
     pcap::{Drops, Live, NoSuchInterface, OpenError, RING_TIMEOUT_MS, Settings},
+    requests::Requests,
     schedule::Schedule,
     supervisor::{Panics, Task, supervise},
 };
@@ -39,29 +37,6 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 /// Packets younger than this may still be in a block of the ring the kernel has not shown yet.
 const RING_LAG_NANOS: u64 = 2 * RING_TIMEOUT_MS as u64 * 1_000_000;
 
-/// What the other threads ask of the capture thread.
-#[derive(Debug)]
-struct Requests {
-    wake: EventFd,
-    /// How many snapshots have been asked for.
-    asked: AtomicU64,
-    /// What to capture from now on, until the thread has taken it.
-    plan: Mutex<Option<Plan>>,
-    /// Whether there is one: all that is looked at between two batches.
-    planned: AtomicBool,
-    stop: AtomicBool,
-}
-
-impl Requests {
-    /// The plan asked for since the last time.
-    fn take_plan(&self) -> Option<Plan> {
-        if !self.planned.swap(false, Ordering::AcqRel) {
-            return None;
-        }
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
 /// A snapshot and the number of the latest request it answers.
 #[derive(Debug)]
 struct Published {
@@ -71,65 +46,48 @@ struct Published {
 
 /// Reads what the capture thread has counted. Clones share the thread.
 #[derive(Debug, Clone)]
-pub struct CaptureHandle {
+pub(super) struct CaptureHandle {
     requests: Arc<Requests>,
     published: watch::Receiver<Published>,
     panics: Panics,
 }
 
 /// What comes of asking the thread.
-enum Answer {
+pub(super) enum Answer {
+    /// Everything counted up to the request, as far as the kernel has shown the packets (up to 100 ms before).
     Snapshot(Arc<Snapshot>),
-    Late,
+    /// It did not answer in time; this is what it last published.
+    Late(Arc<Snapshot>),
+    /// It has ended.
     Ended,
 }
 
 impl CaptureHandle {
-    /// Everything counted up to now, as far as the kernel has shown the packets (up to 100 ms ago).
-    ///
-    /// If the thread does not answer `within` that time, what it last published. `None` if it has ended.
-    pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
-        match self.ask(within).await {
-            Answer::Snapshot(snapshot) => Some(snapshot),
-            Answer::Late => Some(Arc::clone(&self.published.borrow().snapshot)),
-            Answer::Ended => None,
-        }
-    }
-
-    /// Whether the thread answers `within` that time.
-    pub async fn answers(&self, within: Duration) -> bool {
-        matches!(self.ask(within).await, Answer::Snapshot(_))
-    }
-
     /// How often the thread has panicked.
-    pub fn panics(&self) -> u64 {
+    pub(super) fn panics(&self) -> u64 {
         self.panics.count()
     }
 
-    async fn ask(&self, within: Duration) -> Answer {
-        let request = self.requests.asked.fetch_add(1, Ordering::AcqRel) + 1;
-        self.requests.wake.signal();
+    /// Asks for a snapshot: the request's number.
+    pub(super) fn ask(&self) -> u64 {
+        self.requests.ask()
+    }
+
+    /// What comes of a request `within` that time.
+    pub(super) async fn answer(&self, request: u64, within: Duration) -> Answer {
         let mut published = self.published.clone();
         let answer = published.wait_for(|published| published.answers >= request);
         match tokio::time::timeout(within, answer).await {
             Ok(Ok(published)) => Answer::Snapshot(Arc::clone(&published.snapshot)),
             Ok(Err(_)) => Answer::Ended,
-            Err(_) => Answer::Late,
+            Err(_) => Answer::Late(Arc::clone(&self.published.borrow().snapshot)),
         }
-    }
-
-    /// Captures something else from now on: in the kernel as soon as the thread wakes up, and here with the first packet
-    /// after that. If this is asked for twice before the thread wakes up, the later one counts.
-    pub fn set_plan(&self, plan: Plan) {
-        *self.requests.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
-        self.requests.planned.store(true, Ordering::Release);
-        self.requests.wake.signal();
     }
 }
 
 /// The running thread. Dropping it stops it.
 #[derive(Debug)]
-pub struct CaptureThread {
+pub(super) struct CaptureThread {
     handle: CaptureHandle,
     thread: Option<JoinHandle<()>>,
 }
@@ -139,32 +97,22 @@ impl CaptureThread {
     ///
     /// A capture that cannot be opened is no error: it is logged, [`CaptureStats::error`] says why, and unless
     /// a permission is missing it is tried again. An interface need not be there, nor stay: it is followed.
-    ///
-    /// # Errors
-    /// If the system has no descriptors left.
-    pub fn open(settings: Settings, options: Options) -> io::Result<OpenCapture> {
-        let requests = Arc::new(Requests {
-            wake: EventFd::new()?,
-            asked: AtomicU64::new(0),
-            plan: Mutex::new(None),
-            planned: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
-        });
-        Ok(OpenCapture { source: Source::new(settings), requests, options })
+    pub(super) fn open(settings: Settings, options: Options, part: Part) -> OpenCapture {
+        OpenCapture { source: Source::new(settings), options, part }
     }
 
     /// For readers.
-    pub fn handle(&self) -> CaptureHandle {
+    pub(super) fn handle(&self) -> CaptureHandle {
         self.handle.clone()
     }
 }
 
 /// A capture that nobody reads yet.
 #[derive(Debug)]
-pub struct OpenCapture {
+pub(super) struct OpenCapture {
     source: Source,
-    requests: Arc<Requests>,
     options: Options,
+    part: Part,
 }
 
 impl OpenCapture {
@@ -172,9 +120,10 @@ impl OpenCapture {
     ///
     /// # Errors
     /// If the system has no threads left.
-    pub fn start(self, name: String, schedule: Schedule) -> io::Result<CaptureThread> {
-        let Self { mut source, requests, options } = self;
+    pub(super) fn start(self, name: String, schedule: Schedule) -> io::Result<CaptureThread> {
+        let Self { mut source, options, part } = self;
         source.follow();
+        let requests = Arc::clone(part.requests());
         let first = Published {
             answers: 0,
             snapshot: Arc::new(Snapshot { capture: source.state.clone(), ..Snapshot::default() }),
@@ -191,6 +140,7 @@ impl OpenCapture {
                 requests,
                 publisher,
                 spare: Arc::default(),
+                part,
                 pipeline: Pipeline::new(options.clone()),
                 options,
                 latest: Timestamp::default(),
@@ -205,8 +155,7 @@ impl OpenCapture {
 
 impl Drop for CaptureThread {
     fn drop(&mut self) {
-        self.handle.requests.stop.store(true, Ordering::Release);
-        self.handle.requests.wake.signal();
+        self.handle.requests.stop();
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the capture thread had panicked");
         }
@@ -302,13 +251,14 @@ impl Source {
     }
 
     /// Brings `state` up to date. Called on the capture thread: it measures that thread.
-    fn refresh(&mut self) {
+    fn refreshed(&mut self) -> &CaptureStats {
         self.state.cpu = clock::thread_cpu_time();
         if let Some(Ok(now)) = self.live.as_mut().map(Live::drops) {
             let lost = now.since(std::mem::replace(&mut self.drops, now));
             self.state.dropped_by_kernel += u64::from(lost.kernel);
             self.state.dropped_by_interface += lost.interface;
         }
+        &self.state
     }
 }
 
@@ -320,6 +270,7 @@ struct Worker {
     /// The snapshot before the published one: its allocations serve again once no reader holds it.
     spare: Arc<Snapshot>,
     pipeline: Pipeline,
+    part: Part,
     /// To make another pipeline with.
     options: Options,
     /// Of the last frame.
@@ -332,12 +283,13 @@ impl Task for Worker {
         while !self.must_stop() {
             self.wait();
             self.requests.wake.clear();
-            self.change_plan();
-            let asked = self.requests.asked.load(Ordering::Acquire);
+            self.measure();
             let ring_is_empty = self.read_ring();
             self.tick_if_due(ring_is_empty);
-            if asked > self.publisher.borrow().answers {
-                self.publish(asked);
+            self.end_slice(ring_is_empty);
+            let answerable = self.part.answerable();
+            if answerable > self.publisher.borrow().answers {
+                self.publish(answerable);
             }
             self.source.retry_if_due();
         }
@@ -346,6 +298,7 @@ impl Task for Worker {
     /// Counts from nothing, which Prometheus takes for a restart.
     fn start_afresh(&mut self) {
         let options = Options { plan: self.source.settings.plan.clone(), ..self.options.clone() };
+        self.part.leave();
         self.pipeline = Pipeline::new(options);
     }
 
@@ -354,28 +307,51 @@ impl Task for Worker {
         while !self.must_stop() && Instant::now() < until {
             poll(self.requests.wake.as_fd(), None, until.saturating_duration_since(Instant::now()));
             self.requests.wake.clear();
-            self.publish(self.requests.asked.load(Ordering::Acquire));
+            self.publish(self.requests.asked());
         }
+        self.part.join();
     }
 }
 
 impl Worker {
     fn must_stop(&self) -> bool {
-        self.requests.stop.load(Ordering::Acquire)
+        self.requests.must_stop()
     }
 
+    /// Tells the load, begins a round if it is time to or a scrape asks for the latest, and follows those of other threads.
     /// What waits in the ring was captured by the old plan: it stands until the first packet after the change.
-    fn change_plan(&mut self) {
-        if let Some(plan) = self.requests.take_plan() {
-            self.source.set_plan(plan);
-            self.options.plan.clone_from(&self.source.settings.plan);
-            self.pipeline.set_plan(self.options.plan.clone(), clock::wall());
+    fn measure(&mut self) {
+        let now = Instant::now();
+        let load = self.part.is_load_due(now).then(|| self.source.refreshed());
+        let Orders { cut_at, plan } = self.part.turn(now, load);
+        if let Some(at) = cut_at {
+            self.pipeline.cut_at(at);
         }
+        if let Some((plan, from)) = plan {
+            self.source.set_plan(plan);
+            self.pipeline.set_plan(self.source.settings.plan.clone(), from);
+        }
+    }
+
+    /// With nothing left in the ring, a slice has ended once the kernel has shown all of it.
+    fn end_slice(&mut self, ring_is_empty: bool) {
+        if let Some(at) = self.part.cut_at()
+            && ring_is_empty
+            && clock::wall().0 >= at.0 + RING_LAG_NANOS
+        {
+            self.pipeline.tick(at);
+        }
+        self.part.finish(&mut self.pipeline);
     }
 
     /// Until there are packets or a request, or it is time for a tick.
     fn wait(&self) {
-        let left = TICK.saturating_sub(self.ticked.elapsed());
+        let left = match self.part.cut_at() {
+            Some(at) => Duration::from_nanos((at.0 + RING_LAG_NANOS).saturating_sub(clock::wall().0)),
+            None if self.part.is_wanted() => Duration::ZERO,
+            None => TICK,
+        };
+        let left = left.min(TICK.saturating_sub(self.ticked.elapsed()));
         poll(self.requests.wake.as_fd(), self.source.live.as_ref().map(|live| live.as_fd()), left);
     }
 
@@ -391,7 +367,7 @@ impl Worker {
             });
             match result {
                 Ok(frames) if frames < BATCH => return true,
-                Ok(_) if self.requests.stop.load(Ordering::Acquire) => return false,
+                Ok(_) if self.requests.must_stop() => return false,
                 Ok(_) => {}
                 Err(error) => {
                     self.source.fail(&error);
@@ -415,8 +391,8 @@ impl Worker {
     }
 
     fn publish(&mut self, answers: u64) {
-        self.source.refresh();
-        let (stats, capture) = (self.pipeline.stats(), &self.source.state);
+        self.pipeline.set_sampling(self.part.state());
+        let (stats, capture) = (self.pipeline.stats(), self.source.refreshed());
         match Arc::get_mut(&mut self.spare) {
             Some(spare) => {
                 spare.stats.clone_from(stats);

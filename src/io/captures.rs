@@ -7,12 +7,13 @@ use std::{
 };
 
 use super::{
-    capture::{CaptureHandle, CaptureThread, OpenCapture},
+    capture::{Answer, CaptureHandle, CaptureThread, OpenCapture},
     fanout::Fanout,
+    measure::{SampleSettings, parts},
     pcap::Settings,
     schedule::Schedule,
 };
-use crate::{packet::filter::Plan, pipeline::Options, stats::capture::Snapshot};
+use crate::{pipeline::Options, stats::capture::Snapshot};
 
 /// The least that a ring is made of: some super-frames.
 const LEAST_RING: u32 = 1 << 20;
@@ -39,23 +40,33 @@ pub struct OpenCaptures(Vec<(OpenCapture, Schedule)>);
 pub struct Captures(Vec<CaptureThread>);
 
 impl Captures {
-    /// Opens as many captures as there are threads; see [`CaptureThread::open`]. They share ring and connections.
+    /// Opens as many captures as there are threads, here and now: the only part that needs a privilege. They share ring,
+    /// connections and one measurement of the sample.
+    ///
+    /// A capture that cannot be opened is no error: it is logged, [`crate::stats::capture::CaptureStats::error`] says why,
+    /// and unless a permission is missing it is tried again. An interface need not be there, nor stay: it is followed.
     ///
     /// # Errors
     /// If the system has no descriptors left.
-    pub fn open(settings: &Settings, options: &Options, threads: &Threads) -> io::Result<OpenCaptures> {
+    pub fn open(
+        settings: &Settings,
+        options: &Options,
+        sample: SampleSettings,
+        threads: &Threads,
+    ) -> io::Result<OpenCaptures> {
         let count = threads.count.max(1);
         let fanout = (count > 1).then(Arc::<Fanout>::default);
         let share = count as u32;
-        let open = |index: usize| {
+        let parts = parts(&options.plan, options.multiplier, sample, count)?;
+        let open = |(index, part)| {
             let buffer_bytes = (settings.buffer_bytes / share).max(LEAST_RING.min(settings.buffer_bytes));
             let settings = Settings { buffer_bytes, fanout: fanout.clone(), ..settings.clone() };
             let max_flows = options.max_flows.div_ceil(count).max(LEAST_FLOWS.min(options.max_flows));
-            let options = Options { max_flows, ..options.clone() };
+            let options = Options { max_flows, census: true, ..options.clone() };
             let cpu = threads.cpus.get(index % threads.cpus.len().max(1)).copied();
-            Ok((CaptureThread::open(settings, options)?, Schedule { nice: threads.nice, cpu }))
+            (CaptureThread::open(settings, options, part), Schedule { nice: threads.nice, cpu })
         };
-        Ok(OpenCaptures((0..count).map(open).collect::<io::Result<_>>()?))
+        Ok(OpenCaptures(parts.into_iter().enumerate().map(open).collect()))
     }
 
     /// For readers.
@@ -69,39 +80,41 @@ impl Captures {
 pub struct CapturesHandle(Vec<CaptureHandle>);
 
 impl CapturesHandle {
-    /// Everything that all of them have counted; see [`CaptureHandle::snapshot`].
+    /// Everything counted up to now, as far as the kernel has shown the packets (up to 100 ms ago).
+    ///
+    /// Of a thread that does not answer `within` that time, what it last published. `None` if one has ended.
     pub async fn snapshot(&self, within: Duration) -> Option<Arc<Snapshot>> {
-        let deadline = Instant::now() + within;
-        let (first, rest) = self.0.split_first()?;
-        let mut sum = first.snapshot(within).await?;
-        for thread in rest {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let snapshot = thread.snapshot(left).await?;
-            Arc::make_mut(&mut sum).add(&snapshot);
-        }
-        Some(sum)
-    }
-
-    /// Whether each of them answers; see [`CaptureHandle::answers`].
-    pub async fn answers(&self, within: Duration) -> bool {
-        let deadline = Instant::now() + within;
-        for thread in &self.0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !thread.answers(left).await {
-                return false;
+        let mut sum: Option<Arc<Snapshot>> = None;
+        for answer in self.ask(within).await {
+            let (Answer::Snapshot(snapshot) | Answer::Late(snapshot)) = answer else { return None };
+            match &mut sum {
+                Some(sum) => Arc::make_mut(sum).add(&snapshot),
+                None => sum = Some(snapshot),
             }
         }
-        true
+        sum
+    }
+
+    /// Whether each of them answers `within` that time.
+    pub async fn answers(&self, within: Duration) -> bool {
+        self.ask(within).await.iter().all(|answer| matches!(answer, Answer::Snapshot(_)))
+    }
+
+    /// All are asked before the first is awaited, so that one census serves them.
+    async fn ask(&self, within: Duration) -> Vec<Answer> {
+        let deadline = Instant::now() + within;
+        let requests: Vec<u64> = self.0.iter().map(CaptureHandle::ask).collect();
+        let mut answers = Vec::with_capacity(requests.len());
+        for (thread, request) in self.0.iter().zip(requests) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            answers.push(thread.answer(request, left).await);
+        }
+        answers
     }
 
     /// How often one of them has panicked.
     pub fn panics(&self) -> u64 {
         self.0.iter().map(CaptureHandle::panics).sum()
-    }
-
-    /// See [`CaptureHandle::set_plan`].
-    pub fn set_plan(&self, plan: &Plan) {
-        self.0.iter().for_each(|thread| thread.set_plan(plan.clone()));
     }
 }
 

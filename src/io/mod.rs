@@ -6,9 +6,11 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where I/O is done")]
 
 #[cfg(feature = "capture")]
-pub mod capture;
+mod capture;
 #[cfg(feature = "capture")]
 pub mod captures;
+#[cfg(feature = "capture")]
+pub mod census;
 pub mod check;
 pub mod clock;
 pub mod collect;
@@ -22,6 +24,8 @@ mod filter;
 pub mod listen;
 pub mod log;
 #[cfg(feature = "capture")]
+pub mod measure;
+#[cfg(feature = "capture")]
 pub mod mysql;
 pub mod netlink;
 pub mod notify;
@@ -31,6 +35,8 @@ pub mod process;
 pub mod procfs;
 #[cfg(feature = "capture")]
 pub mod replay;
+#[cfg(feature = "capture")]
+mod requests;
 pub mod sandbox;
 #[cfg(feature = "capture")]
 pub mod schedule;

@@ -11,12 +11,13 @@ use prometheus::proto::MetricFamily;
 
 use super::{
     captures::{Captures, CapturesHandle, OpenCaptures, Threads},
+    measure::SampleSettings,
     pcap::Settings,
     replay::{self, ReplayError},
 };
 use crate::{
     config::{Decode, Mysql, PortSet, Replay, ReportFormat},
-    metrics::{self, build, mysql::Sampling},
+    metrics::{self, build},
     packet::filter::Plan,
     pipeline::{Options, Pipeline},
     report,
@@ -29,7 +30,6 @@ use crate::{
 pub struct MysqlCollector {
     captures: Captures,
     ports: PortSet,
-    sampling: Sampling,
 }
 
 impl MysqlCollector {
@@ -50,8 +50,9 @@ impl MysqlCollector {
         // Nobody outside may know which ports and addresses collide in the connection table.
         let seed = RandomState::new().hash_one(0);
         let options = options(&config.decode, seed);
-        let captures = Captures::open(&settings(config), &options, &threads(config))?;
-        Ok(OpenMysql { captures, ports: config.decode.ports.clone(), sampling: sampling(&config.decode) })
+        let sample = SampleSettings { rotate: config.rotate, cpu_budget: config.cpu_budget };
+        let captures = Captures::open(&settings(config), &options, sample, &threads(config))?;
+        Ok(OpenMysql { captures, ports: config.decode.ports.clone() })
     }
 
     /// What was counted up to now; `None` if the thread has ended.
@@ -69,14 +70,14 @@ impl MysqlCollector {
     pub fn families(&self, snapshot: &Snapshot) -> Vec<MetricFamily> {
         let mut families = Vec::from(metrics::capture::families(&snapshot.capture));
         if snapshot.capture.link.is_some() {
-            families.extend(metrics::mysql::families(&snapshot.stats, &self.sampling));
+            families.extend(metrics::mysql::families(&snapshot.stats));
         }
         families
     }
 
     /// The same for people; `None` for a thread that has ended.
     pub fn status(&self, snapshot: Option<&Snapshot>) -> status::Mysql {
-        status::Mysql::new(snapshot, &self.sampling, self.ports.as_slice())
+        status::Mysql::new(snapshot, self.ports.as_slice())
     }
 }
 
@@ -85,7 +86,6 @@ impl MysqlCollector {
 pub struct OpenMysql {
     captures: OpenCaptures,
     ports: PortSet,
-    sampling: Sampling,
 }
 
 impl OpenMysql {
@@ -94,8 +94,8 @@ impl OpenMysql {
     /// # Errors
     /// If the system has no threads left.
     pub fn start(self) -> io::Result<MysqlCollector> {
-        let Self { captures, ports, sampling } = self;
-        Ok(MysqlCollector { captures: captures.start()?, ports, sampling })
+        let Self { captures, ports } = self;
+        Ok(MysqlCollector { captures: captures.start()?, ports })
     }
 }
 
@@ -105,7 +105,7 @@ impl OpenMysql {
 /// The first file that cannot be read to its end.
 pub fn replay_families(config: &Replay) -> Result<Vec<MetricFamily>, ReplayError> {
     let (stats, _) = replayed(config)?;
-    let mut families = metrics::mysql::families(&stats, &sampling(&config.decode));
+    let mut families = metrics::mysql::families(&stats);
     families.push(build::family());
     Ok(families)
 }
@@ -157,14 +157,17 @@ fn threads(config: &Mysql) -> Threads {
 }
 
 fn options(decode: &Decode, seed: u64) -> Options {
-    Options { plan: plan(decode), max_flows: decode.max_flows, seed, counting: decode.counting.clone() }
+    Options {
+        plan: plan(decode),
+        max_flows: decode.max_flows,
+        seed,
+        counting: decode.counting.clone(),
+        multiplier: decode.multiplier,
+        census: false,
+    }
 }
 
 /// What to capture at the start.
 fn plan(decode: &Decode) -> Plan {
     Plan { ports: decode.ports.clone(), class: decode.class, reply_bytes: decode.reply_bytes }
-}
-
-fn sampling(decode: &Decode) -> Sampling {
-    Sampling { class: decode.class, multiplier: decode.multiplier }
 }

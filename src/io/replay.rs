@@ -3,12 +3,13 @@
 pub mod threads;
 
 use std::{
-    fs::File,
+    ffi::{c_int, c_void},
+    fs::{self, File},
     io::Read as _,
     path::{Path, PathBuf},
 };
 
-use pcap::{Capture, Precision};
+use pcap::{Capture, Offline, Precision};
 use thiserror::Error;
 
 use super::pcap::frame;
@@ -16,6 +17,9 @@ use crate::{
     packet::{Frame, link::LinkType},
     pipeline::Pipeline,
 };
+
+/// Read of a file at once. The C library reads 4 KiB, a dozen packets, and the system call costs more than they do.
+const READ_BYTES: usize = 128 * 1024;
 
 /// Why a file could not be read to its end.
 #[derive(Debug, Error)]
@@ -77,8 +81,8 @@ pub fn replay<P: AsRef<Path>>(files: &[P], pipeline: &mut Pipeline) -> Result<()
 /// # Errors
 /// See [`ReplayError`].
 pub fn for_each_frame(path: &Path, mut sink: impl FnMut(LinkType, &Frame<'_>)) -> Result<u64, ReplayError> {
-    let mut capture = Capture::from_file_with_precision(path, Precision::Nano)
-        .map_err(|error| why_not_opened(path, &error))?;
+    let mut file = Buffered::open(path).map_err(|error| why_not_opened(path, &error))?;
+    let capture = &mut file.capture;
     let dlt = capture.get_datalink();
     let link = LinkType::from_dlt(dlt.0).ok_or_else(|| ReplayError::LinkType {
         path: path.to_owned(),
@@ -92,6 +96,43 @@ pub fn for_each_frame(path: &Path, mut sink: impl FnMut(LinkType, &Frame<'_>)) -
         })
         .map_err(|error| ReplayError::Damaged { path: path.to_owned(), frames, reason: error.to_string() })?;
     Ok(frames)
+}
+
+/// A capture file that is read in large pieces.
+struct Buffered {
+    capture: Capture<Offline>,
+    /// Where the C library reads to. Dropped after `capture`, which closes the file.
+    _buffer: Vec<u8>,
+}
+
+unsafe extern "C" {
+    /// <https://www.tcpdump.org/manpages/pcap_file.3pcap.html>
+    fn pcap_file(handle: *mut c_void) -> *mut libc::FILE;
+    /// stdio_ext(3): glibc and musl have it.
+    fn __fsetlocking(stream: *mut libc::FILE, how: c_int) -> c_int;
+}
+
+/// `FSETLOCKING_BYCALLER` of stdio_ext.h.
+const LOCKED_BY_CALLER: c_int = 2;
+
+impl Buffered {
+    fn open(path: &Path) -> Result<Self, pcap::Error> {
+        let capture = Capture::from_file_with_precision(path, Precision::Nano)?;
+        let mut buffer = Vec::new();
+        // SAFETY: the handle is open and one of a file, so that it has a stream.
+        let stream = unsafe { pcap_file(capture.as_ptr().cast()) };
+        // SAFETY: the stream is open, and used by one thread at a time, since reading a capture takes a `&mut`: no lock
+        // is needed, of which each packet would take two.
+        unsafe { __fsetlocking(stream, LOCKED_BY_CALLER) };
+        // What opening it has read of a pipe would be lost with the old buffer; a file is read there again.
+        if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+            buffer.resize(READ_BYTES, 0);
+            // SAFETY: the stream is open and nothing else uses it; setvbuf(3) may be used on any open stream. The buffer
+            // is as long as told, does not move while the stream is open, and outlives it.
+            unsafe { libc::setvbuf(stream, buffer.as_mut_ptr().cast(), libc::_IOFBF, buffer.len()) };
+        }
+        Ok(Self { capture, _buffer: buffer })
+    }
 }
 
 /// Says in words what libpcap refused: the system's error if the file cannot be read, else what it looks like.

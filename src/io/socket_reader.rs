@@ -101,7 +101,10 @@ impl SocketReader {
 
     /// The listeners alone.
     pub(super) fn listeners(&mut self) -> Result<Listeners, NetlinkError> {
-        self.netlink.dump(Query::of(LISTENING), &Listeners::default(), |listeners, row, _| listeners.add(row))
+        let watched = Arc::clone(&self.watched);
+        self.netlink.dump(Query::of(LISTENING), &Listeners::default(), |listeners, row, _| {
+            listeners.add(row, watched.contains(row.local.port));
+        })
     }
 
     /// Netlink, unless it failed lately.
@@ -241,7 +244,7 @@ impl SocketReader {
             let mut listeners = Listeners::default();
             self.procfs.rows(|row| {
                 if row.state == State::Listen {
-                    listeners.add(row);
+                    listeners.add(row, self.watched.contains(row.local.port));
                 }
             })?;
             self.watch(&listeners);

@@ -8,7 +8,7 @@ use prometheus::proto::MetricFamily;
 
 use super::{
     family::Family,
-    mysql::{Scale, seconds},
+    mysql::seconds,
     names::{self, Metric},
 };
 use crate::stats::{
@@ -20,15 +20,14 @@ use crate::stats::{
 const OTHER: &str = "other";
 
 /// All families of digests, in a fixed order.
-pub(super) fn families(stats: &Stats, scale: Scale) -> Vec<MetricFamily> {
-    let counter =
-        |metric, always, value: fn(&DigestStats) -> f64| family(metric, stats, scale, always, value);
+pub(super) fn families(stats: &Stats) -> Vec<MetricFamily> {
+    let counter = |metric, always, value: fn(&DigestStats<f64>) -> f64| family(metric, stats, always, value);
     let mut families = vec![
-        counter(&names::MYSQL_DIGEST_QUERIES, true, |stats| stats.queries as f64),
+        counter(&names::MYSQL_DIGEST_QUERIES, true, |stats| stats.queries),
         counter(&names::MYSQL_DIGEST_SECONDS, true, |stats| seconds(stats.nanos)),
-        counter(&names::MYSQL_DIGEST_ERRORS, true, |stats| stats.errors as f64),
-        counter(&names::MYSQL_DIGEST_ROWS_RETURNED, false, |stats| stats.rows_returned as f64),
-        counter(&names::MYSQL_DIGEST_ROWS_AFFECTED, false, |stats| stats.rows_affected as f64),
+        counter(&names::MYSQL_DIGEST_ERRORS, true, |stats| stats.errors),
+        counter(&names::MYSQL_DIGEST_ROWS_RETURNED, false, |stats| stats.rows_returned),
+        counter(&names::MYSQL_DIGEST_ROWS_AFFECTED, false, |stats| stats.rows_affected),
     ];
     families.extend(info(&stats.digests));
     families
@@ -38,18 +37,17 @@ pub(super) fn families(stats: &Stats, scale: Scale) -> Vec<MetricFamily> {
 fn family(
     metric: &'static Metric,
     stats: &Stats,
-    scale: Scale,
     always: bool,
-    value: fn(&DigestStats) -> f64,
+    value: fn(&DigestStats<f64>) -> f64,
 ) -> MetricFamily {
     let mut family = Family::new(metric);
     for shown in &stats.digests {
         let value = value(&shown.stats);
         if always || value > 0.0 {
-            family.push(&[&shown.id.to_string(), &shown.schema], value * scale.0);
+            family.push(&[&shown.id.to_string(), &shown.schema], value);
         }
     }
-    family.push(&[OTHER, OTHER], value(&stats.other_digests) * scale.0);
+    family.push(&[OTHER, OTHER], value(&stats.other_digests));
     family.build()
 }
 
@@ -78,15 +76,15 @@ mod tests {
 
     #[test]
     fn a_digest_has_its_counters_by_schema_and_one_text() {
-        let shown = |schema: &str, queries, text: Option<&str>| Shown {
+        let shown = |schema: &str, queries: f64, text: Option<&str>| Shown {
             id: DigestId::of(b"abc"),
             schema: schema.into(),
             text: text.map(Into::into),
-            stats: DigestStats { queries, nanos: 500_000_000, errors: 0, rows_returned: 0, rows_affected: 7 },
+            stats: DigestStats { queries, nanos: 1e9, errors: 0.0, rows_returned: 0.0, rows_affected: 14.0 },
         };
         let mut stats = Stats::default();
-        stats.digests = vec![shown("", 1, None), shown("shop", 2, Some("select \"?\""))];
-        stats.other_digests.queries = 3;
+        stats.digests = vec![shown("", 2.0, None), shown("shop", 4.0, Some("select \"?\""))];
+        stats.other_digests.queries = 6.0;
         let mut expected = [
             r#"dbwire_mysql_digest_queries_total{digest="D6963F7D28E17F72",schema=""} 2"#,
             r#"dbwire_mysql_digest_queries_total{digest="D6963F7D28E17F72",schema="shop"} 4"#,
@@ -104,6 +102,6 @@ mod tests {
             r#"dbwire_mysql_digest_info{digest="D6963F7D28E17F72",digest_text="select \"?\""} 1"#,
         ];
         expected.sort_unstable();
-        assert_eq!(page(families(&stats, Scale(2.0))), expected);
+        assert_eq!(page(families(&stats)), expected);
     }
 }

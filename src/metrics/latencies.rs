@@ -7,16 +7,16 @@ use prometheus::proto::MetricFamily;
 use super::{
     exemplar::Exemplar,
     family::{Family, HistogramSample},
-    mysql::{Scale, seconds},
+    mysql::seconds,
     names,
 };
 use crate::{
     digest::Statement,
     stats::{
         Stats,
-        counters::StatementStats,
-        latency::{self, Latency},
+        latency::{Latency, Scale},
         native::{Resolution, Snapshot},
+        tally::StatementStats,
         traces::Traced,
     },
 };
@@ -43,43 +43,42 @@ fn label(statement: Statement) -> &'static str {
 }
 
 /// The families that have samples.
-pub(super) fn families(stats: &Stats, scale: Scale) -> impl Iterator<Item = MetricFamily> {
+pub(super) fn families(stats: &Stats) -> impl Iterator<Item = MetricFamily> {
     let mut duration = Family::new(&names::MYSQL_QUERY_DURATION);
     let mut first_response = Family::new(&names::MYSQL_FIRST_RESPONSE);
-    let mut others = StatementStats::default();
-    let mut add = |label: &str, kind: &StatementStats| {
-        if kind.duration.count() > 0 {
+    let mut others = StatementStats::<f64>::default();
+    let mut add = |label: &str, kind: &StatementStats<f64>| {
+        if kind.duration.count() > 0.0 {
             let exemplars = exemplars(&stats.traced, label);
             let histograms = [
                 (&mut duration, &kind.duration, &*exemplars),
                 (&mut first_response, &kind.first_response, &[]),
             ];
             for (family, latency, exemplars) in histograms {
-                let (classic, native) = (histogram(latency, &stats.scale, scale), native(latency, scale));
+                let native = Snapshot::of(&latency.exponential, Resolution::default());
+                let classic = histogram(latency, &stats.scale);
                 family.push_native_histogram(&[label], &classic, &native, exemplars);
             }
         }
     };
-    for (statement, kind) in stats.statements() {
-        if label(statement) != OTHER {
-            add(statement.label(), kind);
+    for (statement, kind) in stats.estimated.statements() {
+        let label = label(statement);
+        if label != OTHER {
+            add(label, kind);
         } else {
             others.duration.add(&kind.duration);
             others.first_response.add(&kind.first_response);
         }
     }
     add(OTHER, &others);
-    [duration, first_response, slow(stats, scale)]
-        .into_iter()
-        .filter(|family| !family.is_empty())
-        .map(Family::build)
+    [duration, first_response, slow(stats)].into_iter().filter(|family| !family.is_empty()).map(Family::build)
 }
 
-fn slow(stats: &Stats, scale: Scale) -> Family {
+fn slow(stats: &Stats) -> Family {
     let mut family = Family::new(&names::MYSQL_SLOW_STATEMENTS);
-    for (statement, kind) in stats.statements() {
+    for (statement, kind) in stats.estimated.statements() {
         for (threshold, count) in kind.slow.counts(&stats.scale) {
-            family.push(&[statement.label(), &seconds(threshold).to_string()], scale.of(count));
+            family.push(&[statement.label(), &seconds(threshold as f64).to_string()], count);
         }
     }
     family
@@ -94,26 +93,21 @@ fn exemplars(traced: &[Traced], of: &str) -> Vec<Exemplar> {
             ("trace_id".to_owned(), format!("{:032x}", traced.trace.trace_id)),
             ("span_id".to_owned(), format!("{:016x}", traced.trace.span_id)),
         ],
-        value: seconds(traced.nanos),
+        value: seconds(traced.nanos as f64),
         at: Duration::from_nanos(traced.at.0),
     };
     traced.into_iter().map(exemplar).collect()
 }
 
-fn histogram(latency: &Latency, bounds: &latency::Scale, scale: Scale) -> HistogramSample {
+/// Rounded, as the formats want integers. Rounding keeps the order, so no bucket exceeds the next one or the count, and
+/// none ever falls.
+fn histogram(latency: &Latency<f64>, scale: &Scale) -> HistogramSample {
     HistogramSample {
         buckets: latency
-            .cumulative(bounds)
-            .map(|(bound, count)| (seconds(bound), scale.rounded(count)))
+            .cumulative(scale)
+            .map(|(bound, count)| (seconds(bound as f64), count.round() as u64))
             .collect(),
-        count: scale.rounded(latency.count()),
-        sum: seconds(latency.sum_nanos()) * scale.0,
+        count: latency.count().round() as u64,
+        sum: seconds(latency.sum_nanos()),
     }
-}
-
-fn native(latency: &Latency, scale: Scale) -> Snapshot {
-    let mut native = Snapshot::of(&latency.exponential, Resolution::default());
-    native.zero_count *= scale.0;
-    native.buckets.iter_mut().for_each(|(_, count)| *count *= scale.0);
-    native
 }

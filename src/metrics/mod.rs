@@ -26,6 +26,8 @@ pub mod names;
 mod native;
 mod number;
 mod protobuf;
+#[cfg(feature = "capture")]
+mod sampling;
 pub mod sandbox;
 pub mod scrape;
 pub mod sockets;

@@ -11,113 +11,103 @@ use super::{
     family::Family,
     latencies,
     names::{self, Metric},
+    sampling,
 };
-use crate::{
-    limits::Limit,
-    mysql::event::ServerError,
-    sample::{class::SampleClass, multiplier::Multiplier},
-    stats::Stats,
-};
+use crate::{digest::Statement, limits::Limit, mysql::event::ServerError, stats::Stats};
 
-/// Which connections are sampled, and what one of them stands for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sampling {
-    /// The class that is captured.
-    pub class: SampleClass,
-    /// How the multiplier is found.
-    pub multiplier: Multiplier,
-}
+/// Kinds that neither return nor change rows: those that do all the same (MariaDB's `SET STATEMENT … FOR`) get their series
+/// then.
+const WITHOUT_ROWS: [Statement; 10] = [
+    Statement::Begin,
+    Statement::Commit,
+    Statement::Rollback,
+    Statement::Set,
+    Statement::Use,
+    Statement::Grant,
+    Statement::Lock,
+    Statement::Prepare,
+    Statement::Do,
+    Statement::Encrypted,
+];
 
 /// All families of the decoder, in a fixed order.
-pub fn families(stats: &Stats, sampling: &Sampling) -> Vec<MetricFamily> {
-    let scale = Scale(sampling.multiplier.value(sampling.class));
-    let mut families = Vec::from(commands(stats, scale));
-    families.extend(statements(stats, scale));
-    families.extend(latencies::families(stats, scale));
-    families.extend(digests::families(stats, scale));
-    families.extend(askers::families(stats, scale));
-    families.extend(connections(stats, scale));
+pub fn families(stats: &Stats) -> Vec<MetricFamily> {
+    let mut families = Vec::from(commands(stats));
+    families.extend(statements(stats));
+    families.extend(latencies::families(stats));
+    families.extend(digests::families(stats));
+    families.extend(askers::families(stats));
+    families.extend(connections(stats));
     families.extend(decoder(stats));
-    families.extend(sample(sampling, scale));
+    families.extend(sampling::families(&stats.sampling));
     families
 }
 
-/// What one event stands for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Scale(pub(super) f64);
-
-impl Scale {
-    pub(super) fn of(self, count: u64) -> f64 {
-        count as f64 * self.0
-    }
-
-    /// A count that must be an integer.
-    pub(super) fn rounded(self, count: u64) -> u64 {
-        self.of(count).round() as u64
-    }
-}
-
-fn commands(stats: &Stats, scale: Scale) -> [MetricFamily; 3] {
+fn commands(stats: &Stats) -> [MetricFamily; 3] {
     let mut estimated = Family::new(&names::MYSQL_COMMANDS);
     let mut observed = Family::new(&names::MYSQL_OBSERVED_COMMANDS);
-    for (command, count) in stats.commands() {
-        estimated = estimated.sample(&[command.label()], scale.of(count));
+    for (command, count) in stats.estimated.commands() {
+        estimated = estimated.sample(&[command.label()], count);
+    }
+    for (command, count) in stats.observed.commands() {
         observed = observed.sample(&[command.label()], count as f64);
     }
-    [estimated.build(), observed.build(), errors(stats, scale)]
+    [estimated.build(), observed.build(), errors(stats)]
 }
 
-fn errors(stats: &Stats, scale: Scale) -> MetricFamily {
+fn errors(stats: &Stats) -> MetricFamily {
     let mut family = Family::new(&names::MYSQL_ERRORS);
-    for (ServerError { code, sqlstate }, count) in stats.errors() {
+    for (ServerError { code, sqlstate }, count) in stats.errors(&stats.estimated) {
         let sqlstate = sqlstate.as_ref().and_then(|state| str::from_utf8(state).ok()).unwrap_or("");
-        family = family.sample(&[&code.to_string(), sqlstate], scale.of(count));
+        family = family.sample(&[&code.to_string(), sqlstate], count);
     }
-    family.sample(&["other", ""], scale.of(stats.other_errors)).build()
+    family.sample(&["other", ""], stats.estimated.other_errors()).build()
 }
 
-fn statements(stats: &Stats, scale: Scale) -> Vec<MetricFamily> {
+fn statements(stats: &Stats) -> Vec<MetricFamily> {
     let mut counts = Family::new(&names::MYSQL_STATEMENTS);
     let mut returned = Family::new(&names::MYSQL_ROWS_RETURNED);
     let mut affected = Family::new(&names::MYSQL_ROWS_AFFECTED);
-    for (statement, stats) in stats.statements() {
+    for (statement, stats) in stats.estimated.statements() {
         let label = [statement.label()];
-        counts = counts.sample(&label, scale.of(stats.count));
-        returned = returned.sample(&label, scale.of(stats.rows_returned));
-        affected = affected.sample(&label, scale.of(stats.rows_affected));
+        counts = counts.sample(&label, stats.count);
+        for (family, rows) in [(&mut returned, stats.rows_returned), (&mut affected, stats.rows_affected)] {
+            if rows > 0.0 || !WITHOUT_ROWS.contains(&statement) {
+                family.push(&label, rows);
+            }
+        }
     }
     vec![counts.build(), returned.build(), affected.build()]
 }
 
-pub(super) fn seconds(nanos: u64) -> f64 {
-    nanos as f64 / 1e9
+pub(super) fn seconds(nanos: f64) -> f64 {
+    nanos / 1e9
 }
 
-fn connections(stats: &Stats, scale: Scale) -> [MetricFamily; 6] {
-    let logins = stats.logins().fold(Family::new(&names::MYSQL_LOGINS), |family, (login, count)| {
-        family.sample(&[login.label()], scale.of(count))
-    });
+fn connections(stats: &Stats) -> [MetricFamily; 6] {
+    let logins =
+        stats.estimated.logins().fold(Family::new(&names::MYSQL_LOGINS), |family, (login, count)| {
+            family.sample(&[login.label()], count)
+        });
     let closed = stats
         .connections_closed()
         .fold(Family::new(&names::MYSQL_CONNECTIONS_CLOSED), |family, (reason, count)| {
-            family.sample(&[reason.label()], scale.of(count))
+            family.sample(&[reason.label()], count as f64)
         });
     [
         logins.build(),
-        tls_handshakes(stats, scale),
-        Family::single(&names::MYSQL_CONNECTIONS_OPENED, scale.of(stats.opened)),
+        tls_handshakes(stats),
+        Family::single(&names::MYSQL_CONNECTIONS_OPENED, stats.opened as f64),
         closed.build(),
-        Family::single(&names::MYSQL_REQUEST_BYTES, scale.of(stats.request_bytes)),
-        Family::single(&names::MYSQL_RESPONSE_BYTES, scale.of(stats.response_bytes)),
+        Family::single(&names::MYSQL_REQUEST_BYTES, stats.estimated.request_bytes),
+        Family::single(&names::MYSQL_RESPONSE_BYTES, stats.estimated.response_bytes),
     ]
 }
 
-fn tls_handshakes(stats: &Stats, scale: Scale) -> MetricFamily {
+fn tls_handshakes(stats: &Stats) -> MetricFamily {
     let mut family = Family::new(&names::MYSQL_TLS_HANDSHAKES);
-    for (version, [failed, ok]) in stats.tls_handshakes() {
-        family = family
-            .sample(&[version.label(), "ok"], scale.of(ok))
-            .sample(&[version.label(), "failed"], scale.of(failed));
+    for (version, [failed, ok]) in stats.estimated.tls_handshakes() {
+        family = family.sample(&[version.label(), "ok"], ok).sample(&[version.label(), "failed"], failed);
     }
     family.build()
 }
@@ -150,14 +140,5 @@ fn decoder(stats: &Stats) -> [MetricFamily; 10] {
         single(&names::CAPTURE_RING_BYTES, stats.ring_bytes),
         undecoded.build(),
         limits.build(),
-    ]
-}
-
-fn sample(sampling: &Sampling, scale: Scale) -> [MetricFamily; 3] {
-    let nominal = 1.0 / f64::from(1_u32 << sampling.class.bits());
-    [
-        Family::new(&names::MYSQL_SAMPLE_RATIO).sample(&["nominal"], nominal).build(),
-        Family::single(&names::MYSQL_SAMPLE_MULTIPLIER, scale.0),
-        Family::single(&names::MYSQL_SAMPLE_BITS, f64::from(sampling.class.bits())),
     ]
 }

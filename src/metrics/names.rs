@@ -157,6 +157,22 @@ metrics! {
         "What each event seen now adds to the estimated counters.";
     MYSQL_SAMPLE_BITS = Gauge "dbwire_mysql_sample_bits" []
         "N: one of 2^N connection classes is sampled.";
+    MYSQL_SAMPLE_REPLY_BYTES = Gauge "dbwire_mysql_sample_reply_bytes" []
+        "Payload bytes of each segment from a server that are captured; 0 for all of them.";
+    MYSQL_SAMPLE_CHANGES = Counter "dbwire_mysql_sample_changes_total" ["direction"]
+        "Times less (tighten) or more (relax) was captured from then on, to hold the CPU budget.";
+    MYSQL_SAMPLE_CONNECTIONS = Gauge "dbwire_mysql_sample_connections" ["set"]
+        "Connections to the server ports as the kernel listed them: all, and those in the sampled class.";
+    MYSQL_CLIENT_PORTS = Gauge "dbwire_mysql_client_ports" ["parity"]
+        "Those connections by the parity of the client's port, which bit 0 would choose by.";
+    MYSQL_CENSUSES = Counter "dbwire_mysql_censuses_total" ["result"]
+        "Times the kernel was asked for all connections to the server ports.";
+    MYSQL_SAMPLE_EFFECTIVE_SIZE = Gauge "dbwire_mysql_sample_effective_size" []
+        "As many connections of equal size would tell as much as those sampled in the last interval.";
+    MYSQL_ESTIMATE_STANDARD_ERROR = Counter "dbwire_mysql_estimate_standard_error_total" ["metric"]
+        "Cumulative standard error of the estimates; 1.96 times its increase is half of a 95 % interval.";
+    MYSQL_UNESTIMATED_SEGMENTS = Counter "dbwire_mysql_unestimated_segments_total" []
+        "Data segments, about one for each request, of traffic for which no estimate could be made.";
     MYSQL_FLOWS = Gauge "dbwire_mysql_flows" ["visibility"]
         "Connections tracked now, by what can be seen of them.";
     MYSQL_GAPS = Counter "dbwire_mysql_gaps_total" []

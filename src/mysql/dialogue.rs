@@ -143,7 +143,8 @@ impl Dialogue {
         if answers { self.response.skim(bytes) } else { bytes }
     }
 
-    #[inline]
+    /// A whole message. Inlined, as each caller has one direction.
+    #[inline(always)]
     pub(super) fn message(
         &mut self,
         direction: Direction,
@@ -362,7 +363,7 @@ impl Dialogue {
                 self.asked = user.map(|user| Asked::new(Some(user), b""));
                 schema::of_change_user(message.head, self.capabilities)
             }
-            (Command::Query, Some(StatementRef { kind: Statement::Use, .. })) => {
+            (Command::Query, Some(statement)) if statement.kind() == Statement::Use => {
                 let text = command::query_text(message.head, self.capabilities).unwrap_or_default();
                 used_schema(text, message.is_whole())
             }
@@ -383,9 +384,10 @@ impl Dialogue {
         }
     }
 
+    #[inline]
     fn expect(&mut self, pending: Pending, bounds: &Bounds, observer: &mut impl Observer) {
         if self.pending.is_empty() {
-            self.response = Response::new(pending.command);
+            self.response.restart(pending.command);
         } else {
             self.pipelines = true;
             if self.doubt.is_raised() {
@@ -415,14 +417,13 @@ impl Dialogue {
         if let Some(status) = self.response.status.take() {
             self.told(status, message, observer);
         }
-        match step {
-            Step::More => {}
-            Step::Lost => self.lose(Direction::ToClient, observer),
-            Step::Done => self.answered(&first, None, message.at, message.late, bounds, observer),
-            Step::Failed(error) => {
-                self.answered(&first, Some(error), message.at, message.late, bounds, observer);
-            }
-        }
+        let error = match step {
+            Step::More => return,
+            Step::Lost => return self.lose(Direction::ToClient, observer),
+            Step::Done => None,
+            Step::Failed(error) => Some(error),
+        };
+        self.answered(&first, error, message.at, message.late, bounds, observer);
     }
 
     /// Whether the number of a response's first message goes on from its request's.
@@ -447,6 +448,7 @@ impl Dialogue {
 
     /// The response to the first pending command is complete with what was seen `at` that time, or some time before if it
     /// is `late`.
+    #[inline]
     fn answered(
         &mut self,
         first: &Pending,
@@ -483,7 +485,7 @@ impl Dialogue {
         }
         self.pending.pop(bounds);
         if let Some(next) = self.pending.front() {
-            self.response = Response::new(next.command);
+            self.response.restart(next.command);
         }
     }
 

@@ -1,34 +1,8 @@
 //! What the decoder tells.
 
-use std::num::NonZeroU32;
-
+pub use super::statement::{StatementRef, TraceRef};
 use super::{command::Command, schema::SchemaId, tls};
-use crate::digest::{DigestId, Escapes, Statement};
-
-/// A statement as the observer knows it: found once for a text, then carried with each execution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StatementRef {
-    /// Its kind.
-    pub kind: Statement,
-    /// Its digest; `None` where that is not certain.
-    pub digest: Option<DigestId>,
-    /// The default schema when its text was sent. A prepared statement keeps the one it was prepared in, as it does
-    /// on the server.
-    pub schema: SchemaId,
-    /// The trace that its text tells of; a prepared statement has none, as its executions are of many.
-    pub trace: Option<TraceRef>,
-}
-
-/// Names a trace that the observer keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TraceRef(pub NonZeroU32);
-
-impl StatementRef {
-    /// A statement whose text is not to be seen.
-    pub const fn unseen(kind: Statement) -> Self {
-        Self { kind, digest: None, schema: SchemaId::UNKNOWN, trace: None }
-    }
-}
+use crate::digest::Escapes;
 
 /// What a session knows of a statement besides its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +98,18 @@ pub enum Event {
     Desync,
     /// It found it again.
     Resync,
+}
+
+impl Event {
+    /// The error it tells of.
+    #[inline]
+    pub fn error(&self) -> Option<ServerError> {
+        match self {
+            Self::Reply(reply) => reply.error,
+            Self::Error(error) => Some(*error),
+            _ => None,
+        }
+    }
 }
 
 /// Takes events, and knows statements.

@@ -32,6 +32,7 @@ pub mod response;
 pub mod resync;
 pub mod schema;
 pub mod session;
+mod statement;
 pub mod tls;
 
 #[cfg(test)]

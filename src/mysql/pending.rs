@@ -68,6 +68,7 @@ impl Queue {
 
     /// One more was sent; `false`, and a hit, if there is no room for it.
     #[must_use]
+    #[inline]
     pub fn push(&mut self, pending: Pending, bounds: &Bounds) -> bool {
         let fits = self.commands.len() < self.commands.capacity() || self.grow(bounds);
         if fits {
@@ -76,6 +77,7 @@ impl Queue {
         fits
     }
 
+    #[cold]
     fn grow(&mut self, bounds: &Bounds) -> bool {
         let length = self.commands.len();
         if length >= PIPELINE {
@@ -94,6 +96,7 @@ impl Queue {
     }
 
     /// The first was answered.
+    #[inline]
     pub fn pop(&mut self, bounds: &Bounds) {
         self.commands.pop_front();
         if self.commands.is_empty() && self.commands.capacity() > KEPT {

@@ -23,12 +23,12 @@ pub struct PreparedStatements {
 impl PreparedStatements {
     /// A prepare was sent; its id is not known yet.
     pub fn requested(&mut self, statement: StatementRef) {
-        self.last = Some(StatementRef { trace: None, ..statement });
+        self.last = Some(statement.with_trace(None));
     }
 
     /// A prepare has succeeded.
     pub fn insert(&mut self, id: u32, statement: StatementRef, bounds: &Bounds) {
-        let statement = StatementRef { trace: None, ..statement };
+        let statement = statement.with_trace(None);
         match self.find(id) {
             Ok(place) => {
                 if let Some((_, known)) = self.by_id.get_mut(place) {

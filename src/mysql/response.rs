@@ -82,9 +82,26 @@ pub struct Response {
 impl Response {
     /// Before the first packet of the response to `command`.
     pub fn new(command: Command) -> Self {
-        let reply = command.reply();
-        let stage = if reply == command::Reply::Rows { Stage::Rows } else { Stage::Start };
-        Self { reply, stage, begun: false, rows: 0, affected: 0, prepared: None, status: None }
+        let mut response = Self {
+            reply: command::Reply::None,
+            stage: Stage::Start,
+            begun: false,
+            rows: 0,
+            affected: 0,
+            prepared: None,
+            status: None,
+        };
+        response.restart(command);
+        response
+    }
+
+    /// The same as [`Self::new`], in place: to copy a new one costs more than to read a response.
+    #[inline]
+    pub fn restart(&mut self, command: Command) {
+        self.reply = command.reply();
+        self.stage = if self.reply == command::Reply::Rows { Stage::Rows } else { Stage::Start };
+        (self.begun, self.rows, self.affected) = (false, 0, 0);
+        (self.prepared, self.status) = (None, None);
     }
 
     /// Whether the client's packets are now a file's contents (`LOAD DATA LOCAL`), not commands.

@@ -44,7 +44,7 @@ pub(super) struct Events {
 
 impl Observer for Events {
     fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
-        StatementRef { schema: context.schema, ..StatementRef::unseen(statement_kind(sql, context.complete)) }
+        StatementRef::new(statement_kind(sql, context.complete), None, context.schema)
     }
 
     /// A name's length stands for it.
@@ -71,13 +71,14 @@ impl Events {
 /// `reply` is followed by its statement, the time to its first and last byte, rows, affected rows and error, as far
 /// as they are not 0.
 fn word(event: &Event) -> String {
-    let kind = |statement: &StatementRef| statement.kind.label();
+    let kind = |statement: &StatementRef| statement.kind().label();
     match event {
         Event::Command(command) => command.label().to_owned(),
         Event::Statement(statement) => format!("<{}>", kind(statement)),
         Event::Reply(reply) => {
             let mut word = format!("reply {}", reply.command.label());
-            if let Some(statement) = reply.statement.filter(|statement| statement.kind != Statement::Other) {
+            if let Some(statement) = reply.statement.filter(|statement| statement.kind() != Statement::Other)
+            {
                 word += &format!(" <{}>", kind(&statement));
             }
             word += &format!(" {}..{}", reply.first_response, reply.duration);

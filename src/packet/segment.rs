@@ -32,17 +32,24 @@ struct Transport<'a> {
 ///
 /// # Errors
 /// The layer at which it ended, for `dbwire_capture_undecoded_packets_total`.
-#[inline]
+// Inlined, so that a segment's parts stay in registers: addresses that were written in halves and are read whole stall
+// a processor for as long as the rest of this takes.
+#[inline(always)]
 pub fn decode<'a>(link: LinkType, frame: &Frame<'a>) -> Result<Segment<'a>, Undecoded> {
-    let (network, packet) = link::strip(link, frame.bytes)?;
-    behind_link(frame, network, packet).or_else(|layer| {
-        let (network, packet) = link::behind_hidden_tag(link, packet).ok_or(layer)?;
-        behind_link(frame, network, packet)
-    })
+    let (mut network, mut packet) = link::strip(link, frame.bytes)?;
+    let mut may_be_hidden = Some(link);
+    loop {
+        let layer = match behind_link(frame, network, packet) {
+            Ok(segment) => return Ok(segment),
+            Err(layer) => layer,
+        };
+        let link = may_be_hidden.take().ok_or(layer)?;
+        (network, packet) = link::behind_hidden_tag(link, packet).ok_or(layer)?;
+    }
 }
 
 /// Decodes the rest of a frame.
-#[inline]
+#[inline(always)]
 fn behind_link<'a>(frame: &Frame<'a>, network: Network, packet: &'a [u8]) -> Result<Segment<'a>, Undecoded> {
     let link_length = frame.bytes.len() - packet.len();
     let to_frame_end = (frame.wire_length as usize).saturating_sub(link_length).max(packet.len());
@@ -54,7 +61,7 @@ fn behind_link<'a>(frame: &Frame<'a>, network: Network, packet: &'a [u8]) -> Res
 }
 
 /// `to_frame_end` is the length on the wire from the IP header on.
-#[inline]
+#[inline(always)]
 fn ipv4(packet: &[u8], to_frame_end: usize) -> Result<Transport<'_>, Undecoded> {
     let header = Ipv4HeaderSlice::from_slice(packet).map_err(|_| Undecoded::Network)?;
     if header.is_fragmenting_payload() {
@@ -150,7 +157,7 @@ fn jumbo_payload_length(header: &[u8]) -> Option<usize> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn tcp<'a>(transport: &Transport<'a>) -> Result<Segment<'a>, Undecoded> {
     let Transport { source, destination, bytes, wire_length } = *transport;
     let captured = bytes.get(..wire_length).unwrap_or(bytes);

@@ -67,6 +67,31 @@ impl SampleClass {
         self.bits
     }
 
+    /// Which of the 2^N classes it is.
+    pub const fn number(self) -> u16 {
+        self.class
+    }
+
+    /// Which of the classes of the same bits a client's port is in.
+    pub const fn number_of(self, client_port: u16) -> u16 {
+        // Shifting out all 16 bits is asked for where there are no bits, and nothing to tell apart.
+        if self.bits == 0 { 0 } else { (client_port & self.mask()) >> self.first_bit }
+    }
+
+    /// Another class of the same bits; `number` modulo 2^N.
+    #[must_use]
+    pub const fn with_number(self, number: u16) -> Self {
+        let class = number & (((1_u32 << self.bits) - 1) as u16);
+        Self { class, ..self }
+    }
+
+    /// A class of so many bits, as far as a port and [`Self::MAX_BITS`] have them, that holds this one or is held by it.
+    #[must_use]
+    pub fn with_bits(self, bits: u8) -> Self {
+        let bits = bits.min(Self::MAX_BITS).min(16 - self.first_bit);
+        Self { bits, ..self }.with_number(self.class)
+    }
+
     /// Whether a connection from this client port is in the class.
     #[inline]
     pub const fn contains(self, client_port: u16) -> bool {

@@ -104,7 +104,7 @@ impl<'a> Census<'a> {
     pub fn add(&mut self, row: &Row) {
         self.tally.add(row);
         if row.state == State::Listen {
-            self.listeners.add(row);
+            self.listeners.add(row, self.watched.contains(row.local.port));
         }
         self.add_to_ports(row);
     }

@@ -315,8 +315,8 @@ fn read_row(payload: &[u8]) -> Result<Row, DumpError> {
         d2,
         d3,
         _interface,
-        _cookie0,
-        _cookie1,
+        cookie0,
+        cookie1,
         _expires,
         receive_queue,
         send_queue,
@@ -350,6 +350,7 @@ fn read_row(payload: &[u8]) -> Result<Row, DumpError> {
         receive_queue: u32::from_ne_bytes(receive_queue),
         send_queue: u32::from_ne_bytes(send_queue),
         inode: u64::from(u32::from_ne_bytes(inode)),
+        cookie: u64::from(u32::from_ne_bytes(cookie1)) << 32 | u64::from(u32::from_ne_bytes(cookie0)),
     })
 }
 

@@ -116,7 +116,7 @@ fn read_row(family: Family, line: &[u8]) -> Result<Row, &'static str> {
     next("timeout")?;
     let inode = decimal(next("inode")?).ok_or("inode")?;
     let timer = u8::try_from(timer).map_or(Timer::Other, Timer::from_kernel);
-    Ok(Row { family, state, timer, local, remote, receive_queue, send_queue, inode })
+    Ok(Row { family, state, timer, local, remote, receive_queue, send_queue, inode, cookie: 0 })
 }
 
 /// `ADDRESS:PORT`, both in hexadecimal.

@@ -104,6 +104,8 @@ pub struct Row {
     pub send_queue: u32,
     /// 0 for a socket no file refers to: not yet accepted, or already closed by its program.
     pub inode: u64,
+    /// The kernel's own number of the socket, never used twice; 0 from procfs.
+    pub cookie: u64,
 }
 
 #[cfg(test)]
@@ -121,6 +123,7 @@ pub(super) mod tests {
             receive_queue: 0,
             send_queue: 0,
             inode: 1,
+            cookie: 0,
         }
     }
 

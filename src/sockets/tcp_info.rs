@@ -13,25 +13,55 @@ pub struct TcpInfo {
 
 impl TcpInfo {
     /// From the attributes of a row; `None` where the kernel gave none (TIME_WAIT, SYN_RECV).
-    pub fn find(mut attributes: &[u8]) -> Option<Self> {
-        const INET_DIAG_INFO: u16 = 2;
-        const HEADER_BYTES: usize = 4;
-        loop {
-            let &[length0, length1, kind0, kind1] = attributes.first_chunk()?;
-            let length = usize::from(u16::from_ne_bytes([length0, length1]));
-            let value = attributes.get(HEADER_BYTES..length)?;
-            if u16::from_ne_bytes([kind0, kind1]) == INET_DIAG_INFO {
-                return Self::read(value);
-            }
-            attributes = attributes.get(length.next_multiple_of(4)..)?;
-        }
+    pub fn find(attributes: &[u8]) -> Option<Self> {
+        let info = find_info(attributes)?;
+        Some(Self { rtt_micros: word(info, 68)?, retransmits: word(info, 100)? })
     }
+}
 
-    fn read(info: &[u8]) -> Option<Self> {
-        let (words, _) = info.as_chunks::<4>();
-        let word = |at: usize| Some(u32::from_ne_bytes(*words.get(at / 4)?));
-        Some(Self { rtt_micros: word(68)?, retransmits: word(100)? })
+/// What a connection has carried; kernels before Linux 4.6 do not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    /// `tcpi_data_segs_in`: segments with payload received.
+    pub segments_in: u32,
+    /// `tcpi_data_segs_out`: segments with payload sent.
+    pub segments_out: u32,
+    /// `tcpi_bytes_received`: payload.
+    pub bytes_received: u64,
+    /// `tcpi_bytes_acked`: payload that the peer has got, the SYN included.
+    pub bytes_acked: u64,
+}
+
+impl Carried {
+    /// From the attributes of a row; `None` where the kernel gave none.
+    pub fn find(attributes: &[u8]) -> Option<Self> {
+        let info = find_info(attributes)?;
+        let long = |at| Some(u64::from_ne_bytes(*info.get(at..)?.first_chunk()?));
+        Some(Self {
+            segments_in: word(info, 152)?,
+            segments_out: word(info, 156)?,
+            bytes_received: long(128)?,
+            bytes_acked: long(120)?,
+        })
     }
+}
+
+fn find_info(mut attributes: &[u8]) -> Option<&[u8]> {
+    const INET_DIAG_INFO: u16 = 2;
+    const HEADER_BYTES: usize = 4;
+    loop {
+        let &[length0, length1, kind0, kind1] = attributes.first_chunk()?;
+        let length = usize::from(u16::from_ne_bytes([length0, length1]));
+        let value = attributes.get(HEADER_BYTES..length)?;
+        if u16::from_ne_bytes([kind0, kind1]) == INET_DIAG_INFO {
+            return Some(value);
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
+    }
+}
+
+fn word(info: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*info.get(at..)?.first_chunk()?))
 }
 
 /// Sub-buckets of each power of two.
@@ -123,6 +153,18 @@ mod tests {
             let attributes = [attribute(8, &[1]), attribute(2, &info(length))].concat();
             assert_eq!(TcpInfo::find(&attributes), expected, "{length}");
         }
+    }
+
+    #[test]
+    fn what_was_carried_is_at_the_kernels_offsets() {
+        let mut info = info(160);
+        info[120..128].copy_from_slice(&11_u64.to_ne_bytes());
+        info[128..136].copy_from_slice(&12_u64.to_ne_bytes());
+        info[152..156].copy_from_slice(&13_u32.to_ne_bytes());
+        info[156..160].copy_from_slice(&14_u32.to_ne_bytes());
+        let expected = Carried { segments_in: 13, segments_out: 14, bytes_received: 12, bytes_acked: 11 };
+        assert_eq!(Carried::find(&attribute(2, &info)), Some(expected));
+        assert_eq!(Carried::find(&attribute(2, &info[..159])), None);
     }
 
     #[test]

@@ -8,7 +8,10 @@ use std::{net::Ipv6Addr, sync::Arc};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::digests::DigestStats;
+use super::{
+    digests::{Counters, DigestStats},
+    tally::{Stratum, Weights},
+};
 use crate::{
     config::Counting,
     limits::{Limit, USER_NAME},
@@ -22,8 +25,8 @@ pub struct Asker {
     client: u16,
 }
 
-/// A name and what it did.
-pub type Row = (Arc<str>, DigestStats);
+/// A name and what it is estimated to have done.
+pub type Row = (Arc<str>, DigestStats<f64>);
 
 /// Names with their counters; see the module.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ struct Names {
     most: usize,
     limit: Limit,
     numbers: HashMap<Arc<str>, u16, RandomState>,
-    rows: Vec<Row>,
+    rows: Vec<(Arc<str>, Counters)>,
 }
 
 impl Names {
@@ -39,7 +42,7 @@ impl Names {
     const OTHER: u16 = 1;
 
     fn new(most: usize, limit: Limit) -> Self {
-        let rows = ["unknown", "other"].map(|name| (Arc::from(name), DigestStats::default()));
+        let rows = ["unknown", "other"].map(|name| (Arc::from(name), Counters::default()));
         Self { most, limit, numbers: HashMap::default(), rows: rows.to_vec() }
     }
 
@@ -54,12 +57,17 @@ impl Names {
         let number = u16::try_from(self.rows.len()).ok()?;
         let name: Arc<str> = Arc::from(name);
         self.numbers.insert(Arc::clone(&name), number);
-        self.rows.push((name, DigestStats::default()));
+        self.rows.push((name, Counters::default()));
         Some(number)
     }
 
-    fn count(&mut self, number: u16, event: &Event) {
-        let Some((_, stats)) = self.rows.get_mut(usize::from(number)) else { return };
+    fn rows(&self) -> Vec<Row> {
+        self.rows.iter().map(|(name, counters)| (Arc::clone(name), counters.estimated)).collect()
+    }
+
+    fn count(&mut self, stratum: Stratum, number: u16, event: &Event) {
+        let Some((_, counters)) = self.rows.get_mut(usize::from(number)) else { return };
+        let stats = &mut counters.seen[stratum as usize];
         match event {
             Event::Statement(_) => stats.queries += 1,
             Event::Reply(reply) if reply.statement.is_some() => stats.answered(reply),
@@ -113,22 +121,37 @@ impl Askers {
     }
 
     /// Counts an event of `asker`'s.
-    pub fn event(&mut self, asker: Asker, event: &Event) {
+    pub fn event(&mut self, stratum: Stratum, asker: Asker, event: &Event) {
         for (names, number) in [(&mut self.users, asker.user), (&mut self.clients, asker.client)] {
             if let Some(names) = names {
-                names.count(number, event);
+                names.count(stratum, number, event);
             }
         }
     }
 
+    /// A slice ends.
+    pub fn cut(&mut self) {
+        self.counters().for_each(Counters::cut);
+    }
+
+    /// What was seen in the slices that ended is worth `weights`.
+    pub fn fold(&mut self, weights: Weights) {
+        self.counters().for_each(|counters| counters.fold(weights));
+    }
+
+    fn counters(&mut self) -> impl Iterator<Item = &mut Counters> {
+        let names = self.users.iter_mut().chain(&mut self.clients);
+        names.flat_map(|names| names.rows.iter_mut().map(|(_, counters)| counters))
+    }
+
     /// Users with what they did, if that was asked for.
-    pub fn users(&self) -> &[Row] {
-        self.users.as_ref().map_or(&[], |names| &names.rows)
+    pub fn users(&self) -> Vec<Row> {
+        self.users.as_ref().map(Names::rows).unwrap_or_default()
     }
 
     /// Clients with what they did, if that was asked for.
-    pub fn clients(&self) -> &[Row] {
-        self.clients.as_ref().map_or(&[], |names| &names.rows)
+    pub fn clients(&self) -> Vec<Row> {
+        self.clients.as_ref().map(Names::rows).unwrap_or_default()
     }
 }
 
@@ -148,8 +171,14 @@ mod tests {
         Askers::new(&Counting { max_users, max_clients, ..Counting::default() })
     }
 
-    fn queries(rows: &[Row]) -> Vec<(&str, u64)> {
-        rows.iter().map(|(name, stats)| (&**name, stats.queries)).collect()
+    fn queries(askers: &mut Askers, rows: fn(&Askers) -> Vec<Row>) -> Vec<(String, u64)> {
+        askers.cut();
+        askers.fold([Some(1.0); Stratum::COUNT]);
+        rows(askers).iter().map(|(name, stats)| (name.to_string(), stats.queries as u64)).collect()
+    }
+
+    fn named(rows: &[(&str, u64)]) -> Vec<(String, u64)> {
+        rows.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
     }
 
     #[test]
@@ -158,9 +187,9 @@ mod tests {
         let mut users_only = askers(1, 0).unwrap();
         let mut asker = Asker::default();
         assert_eq!(users_only.ask(&mut asker, 1), None);
-        users_only.event(asker, &QUERY);
-        assert_eq!(queries(users_only.users()), [("unknown", 1), ("other", 0)]);
-        assert_eq!(users_only.clients(), []);
+        users_only.event(Stratum::Lasting, asker, &QUERY);
+        assert_eq!(queries(&mut users_only, Askers::users), named(&[("unknown", 1), ("other", 0)]));
+        assert!(users_only.clients().is_empty());
     }
 
     #[test]
@@ -180,9 +209,12 @@ mod tests {
         ] {
             let mut asker = Asker::default();
             assert_eq!(askers.log_in(&mut asker, user), limit);
-            askers.event(asker, &QUERY);
+            askers.event(Stratum::Lasting, asker, &QUERY);
         }
-        assert_eq!(queries(askers.users()), [("unknown", 1), ("other", 4), ("app", 2), ("jörg", 1)]);
+        assert_eq!(
+            queries(&mut askers, Askers::users),
+            named(&[("unknown", 1), ("other", 4), ("app", 2), ("jörg", 1)])
+        );
     }
 
     #[test]
@@ -199,9 +231,9 @@ mod tests {
             assert_eq!(askers.ask(&mut asker, address), limit);
             // Once for a connection.
             assert_eq!(askers.ask(&mut asker, address), None);
-            askers.event(asker, &QUERY);
+            askers.event(Stratum::Lasting, asker, &QUERY);
         }
         let seen = [("unknown", 0), ("other", 1), ("10.0.0.1", 2), ("2001:db8::1", 1)];
-        assert_eq!(queries(askers.clients()), seen);
+        assert_eq!(queries(&mut askers, Askers::clients), named(&seen));
     }
 }

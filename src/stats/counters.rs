@@ -4,25 +4,19 @@ mod merge;
 
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
 use super::{
     askers::Row,
     digests::{DigestStats, Shown},
-    latency::{Latency, Scale, Slow},
+    latency::Scale,
+    tally::Tally,
     traces::Traced,
 };
 use crate::{
     config::Counting,
-    digest::Statement,
     limits::{self, Limit},
-    mysql::{
-        command::Command,
-        event::{Event, Login, Reply, ServerError, Visibility},
-        tls::Version,
-    },
+    mysql::event::{ServerError, Visibility},
     packet::Undecoded,
+    sample::state::Sampling,
 };
 
 /// What ended a connection: the values of the `reason` label.
@@ -53,24 +47,7 @@ impl Closed {
     }
 }
 
-/// What is counted for each kind of statement.
-#[derive(Debug, Clone, Default)]
-pub struct StatementStats {
-    /// Statements sent.
-    pub count: u64,
-    /// Last byte of the request to the last byte of the response.
-    pub duration: Latency,
-    /// Last byte of the request to the first byte of the response.
-    pub first_response: Latency,
-    /// Of the former, those above each threshold.
-    pub slow: Slow,
-    /// Rows in result sets, fetched ones included.
-    pub rows_returned: u64,
-    /// Rows that OKs said were affected.
-    pub rows_affected: u64,
-}
-
-/// Everything counted from packets. A scrape reads a copy of it.
+/// Everything counted from packets, for a page.
 #[derive(Debug, Clone)]
 pub struct Stats {
     /// Frames handed over by the capture.
@@ -80,33 +57,34 @@ pub struct Stats {
     /// Bytes of them that were captured.
     pub ring_bytes: u64,
     undecoded: [u64; Undecoded::ALL.len()],
-    commands: [u64; Command::ALL.len()],
-    statements: [StatementStats; Statement::ALL.len()],
+    /// What was seen.
+    pub observed: Tally,
+    /// What that stands for.
+    pub estimated: Tally<f64>,
+    /// How what was seen became an estimate.
+    pub sampling: Sampling,
     /// What durations are measured with.
     pub scale: Scale,
-    logins: [u64; Login::ALL.len()],
     closed: [u64; Closed::ALL.len()],
+    /// Of those, the ones for which [`Self::finished_unseen`] chose the reason.
+    unseen_ends: [u64; Closed::ALL.len()],
+    /// What it still owes to quits, of one end.
+    quits_owed: f64,
     flows: [u64; Visibility::ALL.len()],
-    errors: HashMap<ServerError, u64, FixedState>,
-    /// Errors beyond [`limits::ERROR_CODES`] different ones.
-    pub other_errors: u64,
+    /// The code of each slot of [`Tally`]'s errors; at most [`limits::ERROR_CODES`].
+    error_codes: Vec<ServerError>,
     /// The digests that are shown.
     pub digests: Vec<Shown>,
     /// Statements that belong to traces: the latest of each kind and bucket.
     pub traced: Vec<Traced>,
     /// All other statements, those without a digest included.
-    pub other_digests: DigestStats,
+    pub other_digests: DigestStats<f64>,
     /// Users, *unknown* and *other* first, where they are counted.
     pub users: Vec<Row>,
     /// Clients likewise.
     pub clients: Vec<Row>,
-    tls_handshakes: [[u64; 2]; Version::ALL.len()],
     /// Connections whose opening was seen.
     pub opened: u64,
-    /// Payload bytes to servers, retransmissions apart.
-    pub request_bytes: u64,
-    /// Payload bytes to clients, retransmissions apart.
-    pub response_bytes: u64,
     /// Holes in streams.
     pub gaps: u64,
     /// Replies whose rows, late errors and status are not known, because their ends were not captured.
@@ -138,22 +116,20 @@ impl Stats {
             bytes: 0,
             ring_bytes: 0,
             undecoded: [0; _],
-            commands: [0; _],
-            statements: std::array::from_fn(|_| StatementStats::default()),
-            logins: [0; _],
+            sampling: Sampling::default(),
+            observed: Tally::default(),
+            estimated: Tally::default(),
             closed: [0; _],
+            unseen_ends: [0; _],
+            quits_owed: 0.0,
             flows: [0; _],
-            tls_handshakes: [[0; 2]; _],
-            errors: HashMap::default(),
-            other_errors: 0,
+            error_codes: Vec::new(),
             digests: Vec::new(),
             traced: Vec::new(),
             other_digests: DigestStats::default(),
             users: Vec::new(),
             clients: Vec::new(),
             opened: 0,
-            request_bytes: 0,
-            response_bytes: 0,
             gaps: 0,
             cut_replies: 0,
             desyncs: 0,
@@ -172,6 +148,20 @@ impl Stats {
         self.closed[reason as usize] += 1;
     }
 
+    /// A connection whose payload was not captured finished. Whether its client said that it leaves is not known: as
+    /// many are taken to have as of the others.
+    pub fn finished_unseen(&mut self) {
+        let [quit, finished] = [Closed::Quit, Closed::Fin]
+            .map(|reason| (self.closed[reason as usize] - self.unseen_ends[reason as usize]) as f64);
+        let share = if quit > 0.0 { quit / (quit + finished) } else { 0.0 };
+        self.quits_owed += share;
+        let quits = self.quits_owed >= 0.5;
+        self.quits_owed -= f64::from(u8::from(quits));
+        let reason = if quits { Closed::Quit } else { Closed::Fin };
+        self.unseen_ends[reason as usize] += 1;
+        self.closed(reason);
+    }
+
     /// A connection became visible to this degree.
     pub fn flow_appears(&mut self, visibility: Visibility) {
         self.flows[visibility as usize] += 1;
@@ -188,21 +178,6 @@ impl Stats {
         Undecoded::ALL.into_iter().zip(self.undecoded)
     }
 
-    /// Commands sent.
-    pub fn commands(&self) -> impl Iterator<Item = (Command, u64)> + '_ {
-        Command::ALL.iter().copied().zip(self.commands)
-    }
-
-    /// By kind of statement.
-    pub fn statements(&self) -> impl Iterator<Item = (Statement, &StatementStats)> + '_ {
-        Statement::ALL.iter().copied().zip(&self.statements)
-    }
-
-    /// Logins by result.
-    pub fn logins(&self) -> impl Iterator<Item = (Login, u64)> + '_ {
-        Login::ALL.into_iter().zip(self.logins)
-    }
-
     /// Connections ended, by reason.
     pub fn connections_closed(&self) -> impl Iterator<Item = (Closed, u64)> + '_ {
         Closed::ALL.into_iter().zip(self.closed)
@@ -213,65 +188,29 @@ impl Stats {
         Visibility::ALL.into_iter().zip(self.flows)
     }
 
-    /// TLS handshakes by version: those that failed, and those that did not.
-    pub fn tls_handshakes(&self) -> impl Iterator<Item = (Version, [u64; 2])> + '_ {
-        Version::ALL.into_iter().zip(self.tls_handshakes)
-    }
-
-    /// Errors by code and SQLSTATE, in ascending order; those in [`Self::other_errors`] apart.
-    pub fn errors(&self) -> Vec<(ServerError, u64)> {
-        let mut errors: Vec<_> = self.errors.iter().map(|(error, count)| (*error, *count)).collect();
-        errors.sort_unstable();
+    /// Errors of `tally` by code and SQLSTATE, in ascending order; [`Tally::other_errors`] apart.
+    pub fn errors<N: Copy>(&self, tally: &Tally<N>) -> Vec<(ServerError, N)> {
+        let mut errors: Vec<_> = self.error_codes.iter().copied().zip(tally.errors).collect();
+        errors.sort_unstable_by_key(|(error, _)| *error);
         errors
     }
 
-    fn error(&mut self, error: ServerError) {
-        if let Some(count) = self.errors.get_mut(&error) {
-            *count += 1;
-        } else if self.errors.len() < limits::ERROR_CODES {
-            self.errors.insert(error, 1);
-        } else {
-            self.other_errors += 1;
-            self.limit_hits[Limit::ErrorCodes as usize] += 1;
-        }
+    /// The slot of an error that was seen.
+    pub(super) fn error_slot(&mut self, error: ServerError) -> usize {
+        let slot = self.slot_of(error);
+        self.limit_hits[Limit::ErrorCodes as usize] += u64::from(slot == limits::ERROR_CODES);
+        slot
     }
 
-    fn reply(&mut self, reply: &Reply) {
-        if let Some(error) = reply.error {
-            self.error(error);
+    /// The first codes that come have a slot of their own, all others share the last one.
+    fn slot_of(&mut self, error: ServerError) -> usize {
+        if let Some(slot) = self.error_codes.iter().position(|known| *known == error) {
+            return slot;
         }
-        let Some(statement) = reply.statement else { return };
-        let stats = &mut self.statements[statement.kind as usize];
-        stats.rows_returned += reply.rows_returned;
-        stats.rows_affected = stats.rows_affected.saturating_add(reply.rows_affected);
-        if reply.command.runs_statement() {
-            let duration = self.scale.place(reply.duration);
-            // Most responses come in one piece.
-            let first_response = match reply.first_response {
-                same if same == reply.duration => duration,
-                other => self.scale.place(other),
-            };
-            stats.duration.observe(duration);
-            stats.first_response.observe(first_response);
-            stats.slow.observe(reply.duration, &self.scale);
+        if self.error_codes.len() < limits::ERROR_CODES {
+            self.error_codes.push(error);
+            return self.error_codes.len() - 1;
         }
-    }
-
-    /// Counts something that happened.
-    #[inline(always)]
-    pub fn event(&mut self, event: &Event) {
-        match event {
-            Event::Command(command) => self.commands[*command as usize] += 1,
-            Event::Statement(statement) => self.statements[statement.kind as usize].count += 1,
-            Event::Reply(reply) => self.reply(reply),
-            Event::Error(error) => self.error(*error),
-            Event::Login(login) => self.logins[*login as usize] += 1,
-            Event::TlsHandshake { version, complete } => {
-                self.tls_handshakes[*version as usize][usize::from(*complete)] += 1;
-            }
-            Event::CutReply => self.cut_replies += 1,
-            Event::Desync => self.desyncs += 1,
-            Event::Resync => self.resyncs += 1,
-        }
+        limits::ERROR_CODES
     }
 }

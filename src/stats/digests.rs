@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{
+    exponential::Count,
     schemas::{Full, Schemas},
+    tally::{self, Stratum, Weights},
     texts::Texts,
     top::{self, Top},
 };
@@ -20,19 +22,29 @@ use crate::{
 /// that each sees the last value of a digest that leaves.
 const SELECT_EVERY: u64 = 90_000_000_000;
 
-/// What is counted for a digest.
+/// What is counted for a digest: seen (`u64`) or estimated (`f64`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DigestStats {
+pub struct DigestStats<N = u64> {
     /// Statements sent.
-    pub queries: u64,
+    pub queries: N,
     /// Last byte of the request to the last byte of the response, of all that were answered.
-    pub nanos: u64,
+    pub nanos: N,
     /// Error replies, those to prepares and fetches included.
-    pub errors: u64,
+    pub errors: N,
     /// Rows in result sets, fetched ones included.
-    pub rows_returned: u64,
+    pub rows_returned: N,
     /// Rows that OKs said were affected.
-    pub rows_affected: u64,
+    pub rows_affected: N,
+}
+
+impl<N: Copy> DigestStats<N> {
+    fn zip<M: Copy>(&mut self, other: &DigestStats<M>, step: impl Fn(&mut N, M)) {
+        step(&mut self.queries, other.queries);
+        step(&mut self.nanos, other.nanos);
+        step(&mut self.errors, other.errors);
+        step(&mut self.rows_returned, other.rows_returned);
+        step(&mut self.rows_affected, other.rows_affected);
+    }
 }
 
 impl DigestStats {
@@ -46,21 +58,44 @@ impl DigestStats {
         self.rows_returned += reply.rows_returned;
         self.rows_affected = self.rows_affected.saturating_add(reply.rows_affected);
     }
+}
 
+impl<N: Count> DigestStats<N> {
     /// The sum of both.
-    pub fn plus(&self, other: &Self) -> Self {
-        Self {
-            queries: self.queries + other.queries,
-            nanos: self.nanos.saturating_add(other.nanos),
-            errors: self.errors + other.errors,
-            rows_returned: self.rows_returned + other.rows_returned,
-            rows_affected: self.rows_affected.saturating_add(other.rows_affected),
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        self.zip(other, tally::add);
+        self
+    }
+}
+
+/// A digest's counters: what was seen in this slice, in those before it that are not folded yet, and what all before
+/// stands for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counters {
+    pub(super) seen: [DigestStats; Stratum::COUNT],
+    cut: [DigestStats; Stratum::COUNT],
+    pub(super) estimated: DigestStats<f64>,
+}
+
+impl Counters {
+    pub(super) fn cut(&mut self) {
+        for (cut, seen) in self.cut.iter_mut().zip(std::mem::take(&mut self.seen)) {
+            *cut = cut.plus(&seen);
+        }
+    }
+
+    pub(super) fn fold(&mut self, weights: Weights) {
+        for (cut, weight) in self.cut.iter_mut().zip(weights) {
+            if let Some(weight) = weight {
+                self.estimated.zip(&std::mem::take(cut), tally::weighted(weight));
+            }
         }
     }
 }
 
 /// A digest in a schema, for a page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shown {
     /// Of the statement.
     pub id: DigestId,
@@ -68,8 +103,8 @@ pub struct Shown {
     pub schema: Arc<str>,
     /// At most [`super::texts::MAX_TEXT`] characters; `None` if it is not known any more, or not wanted.
     pub text: Option<Arc<str>>,
-    /// What it did while it was shown.
-    pub stats: DigestStats,
+    /// What it is estimated to have done while it was shown.
+    pub stats: DigestStats<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,7 +123,7 @@ impl top::Key for Key {
 impl Key {
     #[inline]
     fn of(statement: StatementRef) -> Option<Self> {
-        statement.digest.map(|id| Self { id, schema: statement.schema })
+        statement.digest().map(|id| Self { id, schema: statement.schema() })
     }
 }
 
@@ -99,7 +134,7 @@ pub struct Digests {
     /// `None` if texts are not wanted.
     texts: Option<Texts>,
     schemas: Schemas,
-    top: Top<Key, DigestStats, Option<Arc<str>>>,
+    top: Top<Key, Counters, Option<Arc<str>>>,
     select_at: Timestamp,
 }
 
@@ -122,7 +157,7 @@ impl Digests {
         if let (Some(texts), Some(shape)) = (&mut self.texts, digest.shape) {
             texts.met(shape.id, shape.text);
         }
-        StatementRef { kind: digest.kind, digest: digest.shape.map(|shape| shape.id), schema, trace: None }
+        StatementRef::new(digest.kind, digest.shape.map(|shape| shape.id), schema)
     }
 
     /// See [`crate::mysql::event::Observer::schema`].
@@ -135,14 +170,14 @@ impl Digests {
 
     /// A statement was sent.
     #[inline]
-    pub fn sent(&mut self, statement: StatementRef) {
-        self.weigh(statement, 0).queries += 1;
+    pub fn sent(&mut self, stratum: Stratum, statement: StatementRef) {
+        self.weigh(statement, 0).seen[stratum as usize].queries += 1;
     }
 
     /// A statement was answered, or a command about it.
     #[inline]
-    pub fn answered(&mut self, statement: StatementRef, reply: &Reply) {
-        let stats = if reply.command.runs_statement() {
+    pub fn answered(&mut self, stratum: Stratum, statement: StatementRef, reply: &Reply) {
+        let counters = if reply.command.runs_statement() {
             self.weigh(statement, reply.duration)
         } else {
             match Key::of(statement) {
@@ -150,7 +185,7 @@ impl Digests {
                 None => self.top.other_mut(),
             }
         };
-        stats.answered(reply);
+        counters.seen[stratum as usize].answered(reply);
     }
 
     /// The text of a digest, if it is known and wanted.
@@ -161,15 +196,27 @@ impl Digests {
     /// A statement is one event when it is sent and one when it is answered: together they weigh its time and the mean
     /// time of a statement.
     #[inline]
-    fn weigh(&mut self, statement: StatementRef, nanos: u64) -> &mut DigestStats {
+    fn weigh(&mut self, statement: StatementRef, nanos: u64) -> &mut Counters {
         let Some(key) = Key::of(statement) else { return self.top.other_mut() };
         let texts = &mut self.texts;
         self.top.add(key, nanos, || texts.as_mut()?.get(key.id))
     }
 
-    /// Packet time has reached `now`: the digests to show may change.
-    pub fn tick(&mut self, now: Timestamp) {
-        if now >= self.select_at {
+    /// Whether the digests to show should be chosen anew: by the next [`Self::fold`], when nothing is left unfolded.
+    #[inline]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.select_at
+    }
+
+    /// A slice ends.
+    pub fn cut(&mut self) {
+        self.top.values_mut().for_each(Counters::cut);
+    }
+
+    /// Packet time has reached `now`, and what was seen in the slices that ended is worth `weights`.
+    pub fn fold(&mut self, now: Timestamp, weights: Weights) {
+        self.top.values_mut().for_each(|counters| counters.fold(weights));
+        if self.is_due(now) {
             self.select_at = Timestamp(now.0.saturating_add(SELECT_EVERY));
             self.top.select();
         }
@@ -177,11 +224,11 @@ impl Digests {
 
     /// The shown digests, by id and schema.
     pub fn shown(&self) -> Vec<Shown> {
-        let row = |(key, text, stats): (&Key, &Option<Arc<str>>, &DigestStats)| Shown {
+        let row = |(key, text, counters): (&Key, &Option<Arc<str>>, &Counters)| Shown {
             id: key.id,
             schema: self.schemas.label(key.schema),
             text: text.clone(),
-            stats: *stats,
+            stats: counters.estimated,
         };
         let mut shown: Vec<Shown> = self.top.shown().map(row).collect();
         shown.sort_unstable_by(|one, other| (one.id, &one.schema).cmp(&(other.id, &other.schema)));
@@ -189,8 +236,8 @@ impl Digests {
     }
 
     /// All statements that are not in [`Self::shown`].
-    pub fn other(&self) -> DigestStats {
-        *self.top.other()
+    pub fn other(&self) -> DigestStats<f64> {
+        self.top.other().estimated
     }
 }
 
@@ -215,8 +262,8 @@ mod tests {
 
     fn run(digests: &mut Digests, sql: &str, context: Context) {
         let statement = digests.identify(sql.as_bytes(), context);
-        digests.sent(statement);
-        digests.answered(statement, &reply(Command::Query, statement));
+        digests.sent(Stratum::Lasting, statement);
+        digests.answered(Stratum::New, statement, &reply(Command::Query, statement));
     }
 
     #[test]
@@ -227,20 +274,22 @@ mod tests {
             run(&mut digests, sql, Context { schema, ..CONTEXT });
         }
         let fetched = digests.identify(b"select 3", Context { schema: shop, ..CONTEXT });
-        digests.answered(fetched, &reply(Command::StmtFetch, fetched));
-        let row = |schema: &str, queries, rows_returned| Shown {
+        digests.answered(Stratum::New, fetched, &reply(Command::StmtFetch, fetched));
+        digests.cut();
+        digests.fold(Timestamp(0), [Some(1.0), Some(10.0)]);
+        let row = |schema: &str, queries: f64, rows_returned: f64| Shown {
             id: DigestId::of(b"select ?"),
             schema: schema.into(),
             text: Some("select ?".into()),
             stats: DigestStats {
                 queries,
-                nanos: queries * 10,
-                errors: 0,
+                nanos: queries * 100.0,
+                errors: 0.0,
                 rows_returned,
-                rows_affected: rows_returned / 2 * 3,
+                rows_affected: rows_returned * 1.5,
             },
         };
-        assert_eq!(digests.shown(), [row("", 1, 2), row("shop", 2, 6)]);
+        assert_eq!(digests.shown(), [row("", 1.0, 20.0), row("shop", 2.0, 60.0)]);
         assert_eq!(digests.other(), DigestStats::default());
     }
 
@@ -250,8 +299,10 @@ mod tests {
         for sql in ["select 1", "select 'unterminated", "delete from t", "select 1"] {
             run(&mut digests, sql, CONTEXT);
         }
+        digests.cut();
+        digests.fold(Timestamp(0), [Some(1.0); 2]);
         let [shown] = &digests.shown()[..] else { panic!("one place") };
-        assert_eq!((shown.stats.queries, shown.text.clone()), (2, None));
-        assert_eq!((digests.other().queries, digests.other().nanos), (2, 20));
+        assert_eq!((shown.stats.queries, shown.text.clone()), (2.0, None));
+        assert_eq!((digests.other().queries, digests.other().nanos), (2.0, 20.0));
     }
 }

@@ -23,17 +23,28 @@ const FIRST_INDEX: i32 = ZERO_POWER * STEPS + 1;
 pub trait Count: Copy + Default + PartialEq {
     /// As a number that may have a fraction.
     fn as_f64(self) -> f64;
+    /// The sum of both; the largest number there is if it is beyond.
+    #[must_use]
+    fn plus(self, more: Self) -> Self;
 }
 
 impl Count for u64 {
     fn as_f64(self) -> f64 {
         self as f64
     }
+
+    fn plus(self, more: Self) -> Self {
+        self.saturating_add(more)
+    }
 }
 
 impl Count for f64 {
     fn as_f64(self) -> f64 {
         self
+    }
+
+    fn plus(self, more: Self) -> Self {
+        self + more
     }
 }
 
@@ -140,13 +151,6 @@ impl Exponential {
         self.observe(place);
     }
 
-    /// Adds the durations of another one.
-    pub fn add(&mut self, other: &Self) {
-        let Some(more) = &other.0 else { return };
-        let counters = self.0.get_or_insert_with(|| Box::new([0; COUNTERS]));
-        counters.iter_mut().zip(more.iter()).for_each(|(count, more)| *count += more);
-    }
-
     /// Forgets all durations, but keeps the memory.
     pub fn clear(&mut self) {
         if let Some(counters) = &mut self.0 {
@@ -165,6 +169,13 @@ impl Exponential<f64> {
 }
 
 impl<C: Count> Exponential<C> {
+    /// Adds the durations of another one.
+    pub fn add(&mut self, other: &Self) {
+        let Some(more) = &other.0 else { return };
+        let counters = self.0.get_or_insert_with(|| Box::new([C::default(); COUNTERS]));
+        counters.iter_mut().zip(more.iter()).for_each(|(count, more)| *count = count.plus(*more));
+    }
+
     /// How many durations there are.
     pub fn count(&self) -> f64 {
         self.counters().iter().map(|count| count.as_f64()).sum()

@@ -1,6 +1,9 @@
 //! Latency histograms.
 
-use super::exponential::{Exponential, PLACES, Place};
+use super::{
+    exponential::{Count, Exponential, PLACES, Place},
+    tally,
+};
 use crate::config::Counting;
 
 /// Upper bounds of the buckets, and what counts as slow, in nanoseconds: one of it serves all histograms.
@@ -12,14 +15,14 @@ pub struct Scale {
     below: Box<[u8; PLACES]>,
 }
 
-/// Counts of durations by bucket, and their sum.
+/// Counts of durations by bucket, and their sum: seen (`u64`) or estimated (`f64`).
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Latency {
+pub struct Latency<N = u64> {
     /// Not cumulative; the last one in use holds what is above every bound.
-    buckets: [u64; Counting::MAX_BUCKETS + 1],
-    sum: u64,
+    buckets: [N; Counting::MAX_BUCKETS + 1],
+    sum: N,
     /// The same durations in buckets whose bounds nobody has chosen.
-    pub exponential: Exponential,
+    pub exponential: Exponential<N>,
 }
 
 /// A duration and the buckets it belongs to, found once for all histograms that it is counted in.
@@ -70,27 +73,45 @@ impl Latency {
         self.exponential.observe(place);
     }
 
-    /// Adds the durations of another one, observed with the same scale.
+    /// Forgets all durations, but keeps the memory.
+    pub fn clear(&mut self) {
+        self.buckets.fill(0);
+        self.sum = 0;
+        self.exponential.clear();
+    }
+}
+
+impl Latency<f64> {
+    /// Adds what was seen with the same scale, each duration `weight` times.
+    pub fn fold(&mut self, seen: &Latency, weight: f64) {
+        tally::zip(&mut self.buckets, &seen.buckets, tally::weighted(weight));
+        tally::weighted(weight)(&mut self.sum, seen.sum);
+        self.exponential.fold(&seen.exponential, weight);
+    }
+}
+
+impl<N: Count> Latency<N> {
+    /// Adds what another one counted with the same scale.
     pub fn add(&mut self, other: &Self) {
-        self.buckets.iter_mut().zip(&other.buckets).for_each(|(count, more)| *count += more);
-        self.sum = self.sum.saturating_add(other.sum);
+        tally::zip(&mut self.buckets, &other.buckets, tally::add);
+        tally::add(&mut self.sum, other.sum);
         self.exponential.add(&other.exponential);
     }
 
     /// How many durations were counted.
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
+    pub fn count(&self) -> N {
+        self.buckets.iter().copied().fold(N::default(), N::plus)
     }
 
     /// Sum of the durations in nanoseconds.
-    pub fn sum_nanos(&self) -> u64 {
+    pub fn sum_nanos(&self) -> N {
         self.sum
     }
 
     /// `(upper bound in nanoseconds, durations ≤ it)`, ascending. `scale` is the one that was observed with.
-    pub fn cumulative<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, u64)> + 'a {
-        scale.bounds.iter().zip(&self.buckets).scan(0, |total, (&bound, &count)| {
-            *total += count;
+    pub fn cumulative<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, N)> + 'a {
+        scale.bounds.iter().zip(&self.buckets).scan(N::default(), |total, (&bound, &count)| {
+            tally::add(total, count);
             Some((bound, *total))
         })
     }
@@ -98,7 +119,7 @@ impl Latency {
 
 /// How many durations were above each threshold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Slow([u64; Counting::MAX_THRESHOLDS]);
+pub struct Slow<N = u64>(pub(super) [N; Counting::MAX_THRESHOLDS]);
 
 impl Slow {
     /// Counts a duration in nanoseconds.
@@ -108,14 +129,11 @@ impl Slow {
             *count += u64::from(nanos > *threshold);
         }
     }
+}
 
-    /// Adds the durations of another one, observed with the same scale.
-    pub fn add(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(count, more)| *count += more);
-    }
-
+impl<N: Copy> Slow<N> {
     /// `(threshold in nanoseconds, durations above it)`.
-    pub fn counts<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, u64)> + 'a {
+    pub fn counts<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, N)> + 'a {
         scale.thresholds.iter().copied().zip(self.0)
     }
 }

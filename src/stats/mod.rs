@@ -1,6 +1,6 @@
 //! Events → aggregates.
 //!
-//! Plain integers, unscaled: what one of them stands for is the multiplier's business, at export. A duration is counted
+//! Integers while events come in; at each fold they are multiplied by what one of them stands for (see [`tally`]). A duration is counted
 //! in classic buckets and in exponential ones ([`latency::Latency`]); quantiles ([`exponential::Exponential::quantile`])
 //! and native histograms ([`native::Snapshot`]) are made of the latter when somebody asks.
 
@@ -16,6 +16,7 @@ pub mod native;
 pub mod profile;
 pub mod recorder;
 pub mod schemas;
+pub mod tally;
 pub mod texts;
 pub mod top;
 pub mod traces;

@@ -39,7 +39,7 @@ pub enum Subject {
 
 impl Subject {
     fn of(statement: StatementRef) -> Self {
-        statement.digest.map_or(Self::Kind(statement.kind), Self::Digest)
+        statement.digest().map_or(Self::Kind(statement.kind()), Self::Digest)
     }
 }
 

@@ -134,6 +134,11 @@ impl<K: Key, V: Default, L> Top<K, V, L> {
         self.shown.iter().map(|shown| (&shown.key, &shown.label, &shown.value))
     }
 
+    /// Every value that is shown, *other* included.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.shown.iter_mut().map(|shown| &mut shown.value).chain([&mut self.other])
+    }
+
     /// What was added for all keys while they were not shown.
     pub fn other(&self) -> &V {
         &self.other

@@ -68,8 +68,8 @@ impl Traces {
     /// A statement was answered; `scale` has the buckets.
     #[inline]
     pub fn answered(&mut self, statement: StatementRef, reply: &Reply, scale: &Scale) {
-        if let (Some(reference), true) = (statement.trace, reply.command.runs_statement()) {
-            self.record(reference, statement.kind, reply.duration, scale.place(reply.duration));
+        if let (Some(reference), true) = (statement.trace(), reply.command.runs_statement()) {
+            self.record(reference, statement.kind(), reply.duration, scale.place(reply.duration));
         }
     }
 
@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn answer(traces: &mut Traces, trace: Option<TraceRef>, nanos: u64) {
-        let statement = StatementRef { trace, ..StatementRef::unseen(Statement::Select) };
+        let statement = StatementRef::unseen(Statement::Select).with_trace(trace);
         let reply = Reply {
             command: Command::Query,
             statement: Some(statement),

@@ -202,6 +202,29 @@ impl Assembler {
         self.settle(at, u16::from(length > 0), bounds, receiver);
     }
 
+    /// What was captured before `segment` is not what came before it: the streams go on with it, behind a gap each.
+    pub fn resume(
+        &mut self,
+        direction: Direction,
+        at: Timestamp,
+        segment: &Segment<'_>,
+        bounds: &Bounds,
+        receiver: &mut impl Receiver,
+    ) {
+        self.flush(bounds, receiver);
+        let acknowledged = segment.flags.any(TcpFlags::ACK).then_some(segment.acknowledgment);
+        for (direction, next) in [(direction, Some(segment.sequence)), (direction.reverse(), acknowledged)] {
+            let half = self.half(direction);
+            if let Some(next) =
+                next.filter(|next| half.started && !half.finished && seq::after(*next, half.next))
+            {
+                let length = next.wrapping_sub(half.next);
+                half.next = next;
+                receiver.gap(direction, at.max(half.clock), length, Missing::Unselected);
+            }
+        }
+    }
+
     /// Packet time has reached `now`: gives up holes that have waited long enough.
     pub fn tick(&mut self, now: Timestamp, bounds: &Bounds, receiver: &mut impl Receiver) {
         if self.stalled.is_some() {

@@ -57,10 +57,20 @@ impl Hash for FlowKey {
 }
 
 /// A key as the table keeps it: in less room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 struct Ends {
     addresses: [[u64; 2]; 2],
     ports: [u16; 2],
+}
+
+/// Word by word: to be compared as arrays they would have to be written to memory.
+impl PartialEq for Ends {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let ([[a, b], [c, d]], [e, f]) = (self.addresses, self.ports);
+        let ([[g, h], [i, j]], [k, l]) = (other.addresses, other.ports);
+        (a ^ g | b ^ h | c ^ i | d ^ j) == 0 && e == k && f == l
+    }
 }
 
 impl Ends {
@@ -141,6 +151,8 @@ struct Flow<S> {
     opened: bool,
     /// Whether the flow stands in `FlowTable::stalled`.
     listed: bool,
+    /// Of the last segment; see [`FlowTable::reselect`].
+    selection: u32,
 }
 
 /// A segment: whose it is, which way it went, and when.
@@ -182,6 +194,8 @@ pub struct FlowTable<S> {
     /// Those that hold something back, and some that did; the one that has done so longest first.
     stalled: VecDeque<Ticket>,
     serial: u32,
+    /// How often the connections to be captured were chosen anew.
+    selection: u32,
     sweep: usize,
     /// Slots that may still be looked at for stale connections before the next tick.
     sweeps_left: usize,
@@ -201,6 +215,7 @@ impl<S> FlowTable<S> {
             ended: VecDeque::new(),
             stalled: VecDeque::new(),
             serial: 0,
+            selection: 0,
             sweep: 0,
             sweeps_left: STALE_SWEEP,
         }
@@ -225,16 +240,16 @@ impl<S> FlowTable<S> {
     #[inline]
     pub fn segment(
         &mut self,
-        key: &FlowKey,
+        key: FlowKey,
         direction: Direction,
         at: Timestamp,
-        segment: &Segment<'_>,
+        segment: Segment<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
-        let seen = Seen { key, direction, at, segment };
-        let slot = match self.find(key) {
-            Some(slot) if self.is_successor(slot, direction, segment) => {
+        let seen = Seen { key: &key, direction, at, segment: &segment };
+        let slot = match self.find(&key) {
+            Some(slot) if self.is_successor(slot, direction, &segment) => {
                 self.remove(slot, bounds, handler);
                 self.create(seen, bounds, handler)
             }
@@ -247,6 +262,33 @@ impl<S> FlowTable<S> {
         if bounds.is_crowded() {
             self.relieve(bounds, handler);
         }
+    }
+
+    /// From now on other connections may be captured: those that already were may have missed segments until they come
+    /// into a selection again.
+    pub fn reselect(&mut self) {
+        self.selection = self.selection.wrapping_add(1);
+    }
+
+    /// Takes a segment of a connection that is not captured now, if the connection is known from when it was; else
+    /// `false`.
+    pub fn unselected_segment(
+        &mut self,
+        key: &FlowKey,
+        direction: Direction,
+        at: Timestamp,
+        segment: &Segment<'_>,
+        bounds: &Bounds,
+        handler: &mut impl Handler<S>,
+    ) -> bool {
+        let Some(slot) = self.find(key).filter(|slot| !self.is_successor(*slot, direction, segment)) else {
+            return false;
+        };
+        if let Some(Slot { flow: Some(flow), .. }) = self.slots.get_mut(slot as usize) {
+            flow.selection = self.selection.wrapping_sub(1);
+        }
+        self.advance(slot, Seen { key, direction, at, segment }, bounds, handler);
+        true
     }
 
     /// Packet time has reached `now`.
@@ -290,6 +332,16 @@ impl<S> FlowTable<S> {
         let Some(Slot { serial, flow: Some(flow) }) = self.slots.get_mut(slot as usize) else { return };
         let ticket = Ticket { slot, serial: *serial, at };
         flow.last_seen = at;
+        if flow.selection != self.selection {
+            flow.selection = self.selection;
+            flow.assembler.resume(
+                direction,
+                at,
+                segment,
+                bounds,
+                &mut handler.receiver(key, &mut flow.session, bounds),
+            );
+        }
         if segment.flags.any(TcpFlags::SYN) {
             if direction == Direction::ToServer {
                 flow.initial = Some(segment.sequence);
@@ -379,7 +431,7 @@ impl<S> FlowTable<S> {
         }
         let start = if opening { Start::Opening } else { Start::MidStream };
         let flow = Flow {
-            ends: Ends::of(key),
+            ends: Ends::of(&key),
             assembler: Assembler::default(),
             session: handler.start(start),
             last_seen: at,
@@ -387,6 +439,7 @@ impl<S> FlowTable<S> {
             phase: if payload { Phase::Open } else { Phase::HalfOpen },
             opened: false,
             listed: false,
+            selection: self.selection,
         };
         let ticket = self.insert(flow, at);
         if !payload {
@@ -517,15 +570,23 @@ impl<S> FlowTable<S> {
         // Ports that Linux hands out to clients are even.
         let guess = self.guesses.get(usize::from(key.client.port / 2) % GUESSES)?;
         let ends = Ends::of(key);
-        let is_its = |slot: u32| self.flow(slot).is_some_and(|flow| flow.ends == ends);
-        if is_its(guess.get()) {
+        if self.is_of(guess.get(), &ends) {
             return Some(guess.get());
         }
-        let slot = self.index.find(self.hasher.hash_one(key), |&slot| is_its(slot)).copied();
-        if let Some(slot) = slot {
-            guess.set(slot);
-        }
-        slot
+        let slot = self.look_up(*key)?;
+        guess.set(slot);
+        Some(slot)
+    }
+
+    #[inline(never)]
+    fn look_up(&self, key: FlowKey) -> Option<u32> {
+        let ends = Ends::of(&key);
+        self.index.find(self.hasher.hash_one(key), |&slot| self.is_of(slot, &ends)).copied()
+    }
+
+    #[inline]
+    fn is_of(&self, slot: u32, ends: &Ends) -> bool {
+        self.flow(slot).is_some_and(|flow| flow.ends == *ends)
     }
 
     #[inline]

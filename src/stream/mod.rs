@@ -47,6 +47,8 @@ pub enum Missing {
     Cut,
     /// They came out of order, and were not kept because nobody needed them ([`Receiver::needless`]).
     Needless,
+    /// They went by while the connection was not one of those to be captured.
+    Unselected,
 }
 
 /// Takes one connection's bytes in order.

@@ -16,6 +16,9 @@ mod process;
 mod scripted;
 #[path = "../support/seccomp.rs"]
 mod seccomp;
+mod secured;
+mod server;
+mod server_soak;
 mod soak;
 mod sockets;
 #[path = "../support/mod.rs"]
@@ -24,10 +27,11 @@ mod traffic;
 #[path = "../support/unshare.rs"]
 #[allow(dead_code)]
 mod unshare;
+mod vitals;
 #[path = "../support/wire.rs"]
 mod wire;
 
-use support::skip;
+use support::{clients::SYSBENCH, mariadb::MariaDb, skip};
 
 use std::{
     any::Any,
@@ -66,12 +70,19 @@ fn every_fault_has_the_required_reaction() {
         return;
     }
     let only = std::env::var("FAULT").unwrap_or_default();
-    let faults: Vec<_> =
-        [interfaces::FAULTS, traffic::FAULTS, http::FAULTS, process::FAULTS, sockets::FAULTS]
-            .concat_rows()
-            .into_iter()
-            .filter(|fault| fault.injection.contains(&only))
-            .collect();
+    let faults: Vec<_> = [
+        interfaces::FAULTS,
+        traffic::FAULTS,
+        http::FAULTS,
+        secured::FAULTS,
+        process::FAULTS,
+        server::FAULTS,
+        sockets::FAULTS,
+    ]
+    .concat_rows()
+    .into_iter()
+    .filter(|fault| fault.injection.contains(&only))
+    .collect();
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..LANES {
@@ -99,6 +110,17 @@ fn under_load_and_faults_nothing_grows_and_nothing_is_lost() {
         return;
     }
     let line = in_namespace(soak::run).unwrap_or_else(|message| panic!("{message}"));
+    let _ = writeln!(std::io::stderr(), "soak: {line}");
+}
+
+#[test]
+fn under_load_of_a_real_server_counts_stay_true_and_estimates_as_near_as_they_say() {
+    let test = "under_load_of_a_real_server_counts_stay_true_and_estimates_as_near_as_they_say";
+    let programs = [MariaDb::PROGRAMS, SYSBENCH, &["ip", "prlimit"]].concat();
+    if !skip::root(test) || !skip::programs(test, &programs) {
+        return;
+    }
+    let line = in_namespace(server_soak::run).unwrap_or_else(|message| panic!("{message}"));
     let _ = writeln!(std::io::stderr(), "soak: {line}");
 }
 

@@ -14,14 +14,20 @@ mod digest;
 mod headers;
 #[path = "targets/input.rs"]
 mod input;
+#[path = "targets/proxy.rs"]
+mod proxy;
 #[path = "targets/sockets.rs"]
 mod sockets;
 #[path = "targets/stream.rs"]
 mod stream;
+#[path = "targets/web.rs"]
+mod web;
 
 pub use compression::compression;
 pub use conversation::{pipeline, session, tls};
 pub use digest::digest;
 pub use headers::{filter, segment};
+pub use proxy::proxy_protocol;
 pub use sockets::{inet_diag, proc_net};
 pub use stream::stream;
+pub use web::{accept, web_config};

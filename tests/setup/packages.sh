@@ -29,6 +29,7 @@ command -v tshark              | tshark
 command -v tcpdump             | tcpdump
 command -v pt-query-digest     | percona-toolkit
 command -v valgrind            | valgrind
+command -v strace              | strace
 command -v ip ss               | iproute2
 command -v curl                | curl ca-certificates
 command -v openssl             | openssl

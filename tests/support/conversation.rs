@@ -11,6 +11,7 @@ use dbwire_exporter::{
     limits::{self, Limit},
     packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
+    sample::multiplier::Multiplier,
     stats::Stats,
     stream::Direction::{self, ToClient, ToServer},
 };
@@ -181,7 +182,7 @@ impl Conversation {
             sent.map(|sent| sent.payload.len() as u64).sum()
         };
         assert_eq!(
-            (stats.opened, stats.request_bytes, stats.response_bytes),
+            (stats.opened, stats.observed.request_bytes, stats.observed.response_bytes),
             (1, bytes(ToServer), bytes(ToClient))
         );
         stats
@@ -193,6 +194,8 @@ pub fn pipeline() -> Pipeline {
     Pipeline::new(Options {
         plan: Plan::whole(PortSet::new(&[3306]).expect("a port")),
         max_flows: 1024,
+        multiplier: Multiplier::Auto,
+        census: false,
         seed: 1,
         counting: Counting::default(),
     })
@@ -255,17 +258,17 @@ pub fn line(stats: &Stats) -> String {
             parts.push(format!("{name} {count}"));
         }
     };
-    for (login, count) in stats.logins() {
+    for (login, count) in stats.observed.logins() {
         part(&format!("login {}", login.label()), count);
     }
-    for (version, [failed, complete]) in stats.tls_handshakes() {
+    for (version, [failed, complete]) in stats.observed.tls_handshakes() {
         part(&format!("tls {} failed", version.label()), failed);
         part(&format!("tls {}", version.label()), complete);
     }
-    for (command, count) in stats.commands() {
+    for (command, count) in stats.observed.commands() {
         part(command.label(), count);
     }
-    for (error, count) in stats.errors() {
+    for (error, count) in stats.errors(&stats.observed) {
         let state =
             error.sqlstate.map(|state| String::from_utf8_lossy(&state).into_owned()).unwrap_or_default();
         part(&format!("error {}/{state}", error.code), count);
@@ -279,7 +282,7 @@ pub fn line(stats: &Stats) -> String {
     for (reason, count) in stats.connections_closed() {
         part(&format!("closed {}", reason.label()), count);
     }
-    for (statement, stats) in stats.statements() {
+    for (statement, stats) in stats.observed.statements() {
         let mut text = format!("<{}> {}", statement.label(), stats.count);
         if stats.duration.count() > 0 {
             let ms = |nanos: u64| nanos / MILLISECOND;

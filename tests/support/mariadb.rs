@@ -14,7 +14,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    children::{Running, command, free_port, output, tied},
+    children::{Running, command, free_port, output, signal, tied},
     skip::is_root,
     wait,
 };
@@ -53,6 +53,7 @@ pub struct MariaDb {
     server: Running,
     folder: TempDir,
     port: u16,
+    options: Options,
 }
 
 impl MariaDb {
@@ -69,20 +70,33 @@ impl MariaDb {
         let folder = TempDir::with_prefix("dbwire-mariadb-").expect("a temporary folder");
         install(folder.path());
         let port = free_port();
-        let mut mariadbd = match &options.namespace {
-            Some(namespace) => {
-                let mut inside = tied("ip");
-                inside.args(["netns", "exec", namespace, "mariadbd"]);
-                inside
-            }
-            None => tied("mariadbd"),
-        };
-        mariadbd.args(arguments(folder.path(), port, options));
-        mariadbd.stdout(Stdio::null()).stderr(log_file(folder.path()));
-        let mut started = Self { server: Running::start(&mut mariadbd), folder, port };
+        if options.tls {
+            make_certificate(folder.path());
+        }
+        let server = launch(folder.path(), port, options);
+        let mut started = Self { server, folder, port, options: options.clone() };
         started.wait_until_it_answers();
         started.admin_file(SCHEMA);
         started
+    }
+
+    /// Ends the server, and starts another on the same data and port; its counters begin at 0.
+    pub fn restart(&mut self) {
+        self.server.stop();
+        self.start_again();
+    }
+
+    /// The same without a word to its clients.
+    pub fn crash(&mut self) {
+        signal(self.server.id(), libc::SIGKILL);
+        wait::until(Duration::from_secs(60), "MariaDB to be gone", || self.server.ended());
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
+        let _ = fs::remove_file(self.socket());
+        self.server = launch(self.folder.path(), self.port, &self.options);
+        self.wait_until_it_answers();
     }
 
     /// The TCP port it listens on, on every loopback address.
@@ -198,6 +212,19 @@ fn install(folder: &Path) {
     output(install.arg(format!("--datadir={}", folder.join("data").display())));
 }
 
+fn launch(folder: &Path, port: u16, options: &Options) -> Running {
+    let mut mariadbd = match &options.namespace {
+        Some(namespace) => {
+            let mut inside = tied("ip");
+            inside.args(["netns", "exec", namespace, "mariadbd"]);
+            inside
+        }
+        None => tied("mariadbd"),
+    };
+    mariadbd.args(arguments(folder, port, options)).stdout(Stdio::null()).stderr(log_file(folder));
+    Running::start(&mut mariadbd)
+}
+
 fn arguments(folder: &Path, port: u16, options: &Options) -> Vec<String> {
     let path = |name: &str| folder.join(name).display().to_string();
     let mut arguments: Vec<String> = [
@@ -227,7 +254,6 @@ fn arguments(folder: &Path, port: u16, options: &Options) -> Vec<String> {
         arguments.extend(["--log-output=TABLE", "--general-log=ON"].map(str::to_owned));
     }
     if options.tls {
-        make_certificate(folder);
         arguments.push(format!("--ssl-cert={}", path("cert.pem")));
         arguments.push(format!("--ssl-key={}", path("key.pem")));
     }

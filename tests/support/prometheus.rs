@@ -1,12 +1,12 @@
 //! A real Prometheus that scrapes what the test tells it to.
 
-use std::{fs, io::Write, process::Stdio, time::Duration};
+use std::{fs, io::Write, path::PathBuf, process::Stdio, time::Duration};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    children::{Running, command, free_port, tied},
+    children::{Running, command, free_port, output, tied},
     wait,
 };
 
@@ -14,7 +14,7 @@ use super::{
 #[derive(Debug)]
 pub struct Prometheus {
     _server: Running,
-    _folder: TempDir,
+    folder: TempDir,
     address: String,
 }
 
@@ -53,25 +53,54 @@ impl Prometheus {
     ///
     /// When it does not start.
     pub fn with_jobs(scrape_configs: &str, files: &[(&str, &str)], features: &[&str]) -> Self {
+        let config = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n{scrape_configs}");
+        Self::start(&config, files, &[&format!("--enable-feature={}", features.join(","))])
+    }
+
+    /// Starts one with a whole configuration, `files` (name, text) beside it, and these further flags.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start(config: &str, files: &[(&str, &str)], flags: &[&str]) -> Self {
         let folder = TempDir::with_prefix("dbwire-prometheus-").expect("a temporary folder");
-        let config = folder.path().join("prometheus.yml");
-        let text = format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n{scrape_configs}");
-        fs::write(&config, text).expect("the temporary folder is writable");
+        let path = folder.path().join("prometheus.yml");
+        fs::write(&path, config).expect("the temporary folder is writable");
         for (name, text) in files {
             fs::write(folder.path().join(name), text).expect("the temporary folder is writable");
         }
         let address = format!("127.0.0.1:{}", free_port());
         let mut server = tied("prometheus");
         server
-            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--config.file={}", path.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
-            .args(["--log.level=error".to_owned(), format!("--enable-feature={}", features.join(","))])
+            .arg("--log.level=error")
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let started = Self { _server: Running::start(&mut server), _folder: folder, address };
+        let started = Self { _server: Running::start(&mut server), folder, address };
         wait::until(Duration::from_secs(60), "Prometheus to be ready", || started.get("/-/ready"));
         started
+    }
+
+    /// `HOST:PORT` of its API.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A copy of all it has stored, as blocks; it must have been started with `--web.enable-admin-api`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not make one.
+    pub fn snapshot(&self) -> PathBuf {
+        let mut curl = command("curl");
+        let url = format!("http://{}/api/v1/admin/tsdb/snapshot", self.address);
+        let answer: Value =
+            serde_json::from_str(&output(curl.args(["-sf", "-X", "POST", &url]))).expect("JSON");
+        let name = answer["data"]["name"].as_str().expect("a name");
+        self.folder.path().join("data/snapshots").join(name)
     }
 
     /// The exemplars of a metric's series in the last hour; `None` while Prometheus cannot answer.

@@ -53,7 +53,7 @@ impl Listener {
             (Direction::ToClient, segment.destination, segment.source)
         };
         let key = FlowKey { client, server };
-        self.flows.segment(&key, direction, at, segment, &self.bounds, &mut self.sink);
+        self.flows.segment(key, direction, at, *segment, &self.bounds, &mut self.sink);
     }
 
     /// Everything it was told, once all is delivered.

@@ -8,6 +8,7 @@ use dbwire_exporter::{
     config::{Counting, PortSet},
     packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
+    sample::multiplier::Multiplier,
     stream::Direction::{self, ToClient, ToServer},
 };
 
@@ -63,6 +64,8 @@ impl Wire {
         let options = Options {
             plan: Plan::whole(PortSet::new(&[3306]).expect("a port")),
             max_flows,
+            multiplier: Multiplier::Auto,
+            census: false,
             seed: 1,
             counting: Counting::default(),
         };

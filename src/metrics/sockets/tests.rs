@@ -29,6 +29,7 @@ fn row(state: State, local: u16, remote: u16) -> Row {
         receive_queue: 3,
         send_queue: 80,
         inode: 0,
+        cookie: 0,
     }
 }
 

@@ -64,6 +64,7 @@ fn rows_are_read_with_every_field_and_attributes_are_skipped() {
             receive_queue: u32::from_ne_bytes([5, 0, 0, 0]),
             send_queue: u32::from_ne_bytes([6, 0, 0, 0]),
             inode: u64::from(u32::from_ne_bytes([99, 0, 0, 0])),
+            cookie: u64::from(u32::from_ne_bytes([1, 0, 0, 0])),
         }
     );
     assert_eq!((listener.family, listener.state, listener.local.port), (Family::Ipv6, State::Listen, 3306));

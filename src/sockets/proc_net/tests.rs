@@ -40,6 +40,7 @@ fn ipv4_lines_are_read_with_every_field() {
                 receive_queue: 3,
                 send_queue: 0,
                 inode: 12345,
+                cookie: 0,
             },
             Row {
                 family: Family::Ipv4,
@@ -50,6 +51,7 @@ fn ipv4_lines_are_read_with_every_field() {
                 receive_queue: 0,
                 send_queue: 0,
                 inode: 0,
+                cookie: 0,
             },
         ]
     );

@@ -1,9 +1,12 @@
 //! The sum of what several pipelines counted, each of other connections.
 
 use super::Stats;
-use crate::stats::{
-    askers::Row,
-    digests::{DigestStats, Shown},
+use crate::{
+    limits::ERROR_CODES,
+    stats::{
+        askers::Row,
+        digests::{DigestStats, Shown},
+    },
 };
 
 impl Stats {
@@ -11,7 +14,7 @@ impl Stats {
     ///
     /// A digest that both show has their sum; one that only one of them shows has what that one counted, and what the
     /// other counted of it is in *other*, as it is there: every counter only grows from sum to sum, and their total is
-    /// exact.
+    /// exact. Error codes beyond [`ERROR_CODES`] are *other*, too.
     pub fn add(&mut self, other: &Self) {
         // Each field by name: one that is new must be thought of here.
         let Self {
@@ -19,60 +22,48 @@ impl Stats {
             bytes,
             ring_bytes,
             undecoded,
-            commands,
-            statements,
+            observed,
+            estimated,
+            // All of them are of one sampling.
+            sampling: _,
             scale: _,
-            logins,
             closed,
+            unseen_ends,
+            quits_owed,
             flows,
-            errors,
-            other_errors,
+            error_codes,
             digests,
-            other_digests,
             traced,
+            other_digests,
             users,
             clients,
-            tls_handshakes,
             opened,
-            request_bytes,
-            response_bytes,
             gaps,
             cut_replies,
             desyncs,
             resyncs,
             limit_hits,
         } = other;
+        let slots: Vec<usize> = error_codes.iter().map(|error| self.slot_of(*error)).collect();
+        let slot_of = |slot: usize| slots.get(slot).copied().unwrap_or(ERROR_CODES);
+        self.observed.add_by(slot_of, observed);
+        self.estimated.add_by(slot_of, estimated);
         add_each(&mut self.undecoded, undecoded);
-        add_each(&mut self.commands, commands);
-        add_each(&mut self.logins, logins);
         add_each(&mut self.closed, closed);
+        add_each(&mut self.unseen_ends, unseen_ends);
         add_each(&mut self.flows, flows);
         add_each(&mut self.limit_hits, limit_hits);
-        add_each(self.tls_handshakes.as_flattened_mut(), tls_handshakes.as_flattened());
-        for (own, other) in self.statements.iter_mut().zip(statements) {
-            own.count += other.count;
-            own.duration.add(&other.duration);
-            own.first_response.add(&other.first_response);
-            own.slow.add(&other.slow);
-            own.rows_returned += other.rows_returned;
-            own.rows_affected = own.rows_affected.saturating_add(other.rows_affected);
-        }
         // Of each kind and bucket the page shows the latest.
         self.traced.extend_from_slice(traced);
-        for (error, count) in errors {
-            *self.errors.entry(*error).or_default() += count;
-        }
         add_digests(&mut self.digests, digests);
         add_rows(&mut self.users, users);
         add_rows(&mut self.clients, clients);
         self.other_digests = self.other_digests.plus(other_digests);
+        self.quits_owed += quits_owed;
         self.packets += packets;
         self.bytes += bytes;
         self.ring_bytes += ring_bytes;
-        self.other_errors += other_errors;
         self.opened += opened;
-        self.request_bytes += request_bytes;
-        self.response_bytes += response_bytes;
         self.gaps += gaps;
         self.cut_replies += cut_replies;
         self.desyncs += desyncs;
@@ -100,7 +91,7 @@ fn add_digests(own: &mut Vec<Shown>, other: &[Shown]) {
         match own.binary_search_by(|own| (own.id, &own.schema).cmp(&(shown.id, &shown.schema))) {
             Ok(place) => {
                 if let Some(own) = own.get_mut(place) {
-                    own.stats = DigestStats::plus(&own.stats, &shown.stats);
+                    own.stats = DigestStats::plus(own.stats, &shown.stats);
                     own.text = own.text.take().or_else(|| shown.text.clone());
                 }
             }

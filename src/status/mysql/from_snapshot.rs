@@ -1,24 +1,25 @@
 //! A snapshot of the capture → [`Mysql`].
 
 use super::{
-    Capture, Digest, DigestCounts, Durations, Errors, Mysql, Sampling, Statements, Traffic, heaviest,
+    Capture, Digest, DigestCounts, Durations, Errors, Mysql, Sampling, StandardError, Statements, Traffic,
+    heaviest,
 };
 use crate::{
     limits::Limit,
-    metrics::mysql as metrics,
+    sample::state,
     stats::{
         Stats,
         capture::Snapshot,
-        counters::StatementStats,
         digests::{DigestStats, Shown},
         latency::Latency,
+        tally::StatementStats,
     },
 };
 
 impl Mysql {
     /// What `snapshot` says; `None` once the capture's thread has ended.
-    pub fn new(snapshot: Option<&Snapshot>, sampling: &metrics::Sampling, ports: &[u16]) -> Self {
-        let weight = sampling.multiplier.value(sampling.class);
+    pub fn new(snapshot: Option<&Snapshot>, ports: &[u16]) -> Self {
+        let sampling = snapshot.map(|snapshot| snapshot.stats.sampling).unwrap_or_default();
         let state = snapshot.map(|snapshot| &snapshot.capture);
         let begun = snapshot.filter(|snapshot| snapshot.capture.link.is_some());
         let works = state.is_some_and(|state| state.up);
@@ -30,15 +31,15 @@ impl Mysql {
             note: begun.filter(|_| works).and_then(|begun| nothing_decoded(&begun.stats, &interface, ports)),
             interface,
             ports: ports.to_vec(),
-            sampling: Sampling::new(sampling, weight),
+            sampling: Sampling::new(&sampling),
             capture: begun.map(Capture::new),
-            traffic: begun.map(|begun| Traffic::new(&begun.stats, weight)),
+            traffic: begun.map(|begun| Traffic::new(&begun.stats)),
         }
     }
 }
 
 fn nothing_decoded(stats: &Stats, interface: &str, ports: &[u16]) -> Option<String> {
-    if stats.statements().any(|(_, kind)| kind.count > 0) {
+    if stats.observed.statements().any(|(_, kind)| kind.count > 0) {
         return None;
     }
     let on = if interface == "any" { "any interface" } else { interface };
@@ -61,26 +62,29 @@ fn ports_are(ports: &[u16]) -> String {
 }
 
 impl Sampling {
-    fn new(sampling: &metrics::Sampling, multiplier: f64) -> Self {
-        let bits = sampling.class.bits();
+    fn new(sampling: &state::Sampling) -> Self {
+        let (bits, multiplier) = (sampling.class.bits(), sampling.multiplier);
         let text = match bits {
             0 if multiplier == 1.0 => {
                 "Every connection is decoded: counts are exact, but for what was lost.".to_owned()
             }
             0 => format!("Every connection is decoded, and each event counts {multiplier} times, as told."),
             _ => format!(
-                "One connection in {} is decoded, whole, and each of its events counts {multiplier} times: counts \
-                 are estimates.",
-                1_u32 << bits
+                "One connection in {} is decoded, whole, and each of its events counts {} times: counts are estimates.",
+                1_u32 << bits,
+                (multiplier * 100.0).round() / 100.0
             ),
         };
         Self {
             bits,
             multiplier,
             nominal_multiplier: f64::from(1_u32 << bits),
-            measured_multiplier: None,
-            effective_size: None,
-            standard_error: None,
+            measured_multiplier: sampling.accuracy.map(|_| multiplier),
+            effective_size: sampling.accuracy.map(|accuracy| accuracy.effective_size),
+            standard_error: sampling.accuracy.map(|accuracy| {
+                let [queries, errors, seconds] = accuracy.standard_errors;
+                StandardError { queries, errors, seconds }
+            }),
             text,
         }
     }
@@ -105,22 +109,21 @@ impl Capture {
 }
 
 impl Traffic {
-    fn new(stats: &Stats, weight: f64) -> Self {
-        let scaled = |count: u64| count as f64 * weight;
-        let kinds = stats.statements().filter(|(_, kind)| kind.count > 0 || kind.duration.count() > 0);
-        let digests = stats.digests.iter().map(|shown| Digest::new(shown, weight)).collect();
-        let (digests, other_digests) = heaviest(digests, DigestCounts::new(&stats.other_digests, weight));
+    fn new(stats: &Stats) -> Self {
+        let estimated = &stats.estimated;
+        let kinds =
+            estimated.statements().filter(|(_, kind)| kind.count > 0.0 || kind.duration.count() > 0.0);
+        let digests = stats.digests.iter().map(Digest::new).collect();
+        let (digests, other_digests) = heaviest(digests, DigestCounts::new(&stats.other_digests));
         Self {
             connections: stats.flows().map(|(visibility, count)| (visibility.label(), count)).collect(),
-            opened: scaled(stats.opened),
-            closed: stats.connections_closed().map(|(_, count)| scaled(count)).sum(),
-            logins: stats.logins().map(|(login, count)| (login.label(), scaled(count))).collect(),
-            request_bytes: scaled(stats.request_bytes),
-            response_bytes: scaled(stats.response_bytes),
-            statements: kinds
-                .map(|(kind, counted)| (kind.label(), Statements::new(counted, weight)))
-                .collect(),
-            errors: errors(stats, weight),
+            opened: stats.opened as f64,
+            closed: stats.connections_closed().map(|(_, count)| count as f64).sum(),
+            logins: estimated.logins().map(|(login, count)| (login.label(), count)).collect(),
+            request_bytes: estimated.request_bytes,
+            response_bytes: estimated.response_bytes,
+            statements: kinds.map(|(kind, counted)| (kind.label(), Statements::new(counted))).collect(),
+            errors: errors(stats),
             digests,
             other_digests,
         }
@@ -128,69 +131,69 @@ impl Traffic {
 }
 
 impl Statements {
-    fn new(kind: &StatementStats, weight: f64) -> Self {
+    fn new(kind: &StatementStats<f64>) -> Self {
         Self {
-            count: kind.count as f64 * weight,
-            durations: Durations::new(&kind.duration, weight),
-            rows_returned: kind.rows_returned as f64 * weight,
-            rows_affected: kind.rows_affected as f64 * weight,
+            count: kind.count,
+            durations: Durations::new(&kind.duration),
+            rows_returned: kind.rows_returned,
+            rows_affected: kind.rows_affected,
         }
     }
 }
 
 impl Durations {
-    fn new(latency: &Latency, weight: f64) -> Self {
-        let quantile = |share| latency.exponential.quantile(share).map(seconds);
+    fn new(latency: &Latency<f64>) -> Self {
+        let quantile = |share| latency.exponential.quantile(share).map(|nanos| seconds(nanos as f64));
         Self {
-            count: latency.count() as f64 * weight,
-            sum_seconds: seconds(latency.sum_nanos()) * weight,
+            count: latency.count(),
+            sum_seconds: seconds(latency.sum_nanos()),
             p50_seconds: quantile(0.5),
             p95_seconds: quantile(0.95),
             p99_seconds: quantile(0.99),
-            zeros: latency.exponential.zeros() * weight,
-            buckets: latency.exponential.buckets().map(|(index, count)| (index, count * weight)).collect(),
+            zeros: latency.exponential.zeros(),
+            buckets: latency.exponential.buckets().collect(),
         }
     }
 }
 
-fn errors(stats: &Stats, weight: f64) -> Vec<Errors> {
-    let by_code = stats.errors().into_iter().map(|(error, count)| Errors {
+fn errors(stats: &Stats) -> Vec<Errors> {
+    let by_code = stats.errors(&stats.estimated).into_iter().map(|(error, count)| Errors {
         code: Some(error.code),
         sqlstate: error.sqlstate.map(|state| String::from_utf8_lossy(&state).into_owned()),
-        count: count as f64 * weight,
+        count,
     });
-    let other = (stats.other_errors > 0).then_some(Errors {
+    let other = (stats.estimated.other_errors() > 0.0).then_some(Errors {
         code: None,
         sqlstate: None,
-        count: stats.other_errors as f64 * weight,
+        count: stats.estimated.other_errors(),
     });
     by_code.chain(other).collect()
 }
 
 impl Digest {
-    fn new(shown: &Shown, weight: f64) -> Self {
+    fn new(shown: &Shown) -> Self {
         Self {
             digest: shown.id.to_string(),
             schema: shown.schema.clone(),
             text: shown.text.clone(),
             p95_seconds: None,
-            counts: DigestCounts::new(&shown.stats, weight),
+            counts: DigestCounts::new(&shown.stats),
         }
     }
 }
 
 impl DigestCounts {
-    fn new(stats: &DigestStats, weight: f64) -> Self {
+    fn new(stats: &DigestStats<f64>) -> Self {
         Self {
-            queries: stats.queries as f64 * weight,
-            seconds: seconds(stats.nanos) * weight,
-            errors: stats.errors as f64 * weight,
-            rows_returned: stats.rows_returned as f64 * weight,
-            rows_affected: stats.rows_affected as f64 * weight,
+            queries: stats.queries,
+            seconds: seconds(stats.nanos),
+            errors: stats.errors,
+            rows_returned: stats.rows_returned,
+            rows_affected: stats.rows_affected,
         }
     }
 }
 
-fn seconds(nanos: u64) -> f64 {
-    nanos as f64 / 1e9
+fn seconds(nanos: f64) -> f64 {
+    nanos / 1e9
 }

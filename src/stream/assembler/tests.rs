@@ -24,6 +24,7 @@ impl Receiver for Log {
             Missing::Cut => "cut",
             Missing::Lost => "lost",
             Missing::Needless => "needless",
+            Missing::Unselected => "unselected",
         };
         self.pass(direction, length as usize);
         self.told.push((direction, at.0, format!("<{length} {why}>")));
@@ -280,15 +281,15 @@ fn of_what_nobody_needs_only_the_length_is_held() {
     // Of the client's stream bytes 10 to 90 are needless; bytes 0 and 1 are there. Then come these, by place and length.
     type Case = (&'static str, &'static [(u32, usize)], usize, &'static str);
     let cases: &[Case] = &[
-        ("inside", &[(22, 60), (2, 20)], 1, "ab20<60 needless>"),
+        ("inside", &[(22, 60), (2, 20)], 1, "ab8<12 needless><60 needless>"),
         (
             "inside, twice, and overlapping",
             &[(22, 60), (22, 60), (40, 45), (2, 20)],
             2,
-            "ab20<60 needless><3 needless>",
+            "ab8<12 needless><60 needless><3 needless>",
         ),
         ("across both borders", &[(5, 90), (2, 3)], 3 + 5 + 5, "ab35<80 needless>5"),
-        ("outside", &[(90, 7), (2, 88)], 1 + 7, "ab887"),
+        ("outside", &[(90, 7), (2, 88)], 1 + 7, "ab8<80 needless>7"),
         ("a hole that is given up", &[(22, 60)], 1, "ab<20 lost><60 needless>"),
     ];
     for (name, pieces, held, expected) in cases {

@@ -14,6 +14,7 @@ use dbwire_exporter::{
     },
     packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
+    sample::multiplier::Multiplier,
     stream::{Direction, Missing, flows::Start},
 };
 
@@ -32,7 +33,7 @@ struct Ledger {
 
 impl Observer for Ledger {
     fn statement(&mut self, sql: &[u8], context: Context) -> StatementRef {
-        StatementRef { schema: context.schema, ..StatementRef::unseen(statement_kind(sql, context.complete)) }
+        StatementRef::new(statement_kind(sql, context.complete), None, context.schema)
     }
 
     fn schema(&mut self, name: &[u8]) -> SchemaId {
@@ -49,7 +50,7 @@ impl Observer for Ledger {
             Event::Statement(_) => self.statements += 1,
             Event::Reply(reply) => {
                 assert!(reply.first_response <= reply.duration && reply.duration <= self.now);
-                let encrypted = reply.statement.is_some_and(|at| at.kind == Statement::Encrypted);
+                let encrypted = reply.statement.is_some_and(|at| at.kind() == Statement::Encrypted);
                 self.replies += u64::from(!encrypted);
                 self.timed += u64::from(reply.command.runs_statement());
             }
@@ -119,6 +120,8 @@ pub fn pipeline(data: &[u8]) {
     let mut pipeline = Pipeline::new(Options {
         plan: Plan::whole(PortSet::new(&[3306, 3307]).expect("ports")),
         max_flows: 4,
+        multiplier: Multiplier::Auto,
+        census: false,
         seed: 1,
         counting: Counting::default(),
     });

@@ -78,7 +78,7 @@ impl Receiver for Accounts {
             let captured = account.captured.get(place) == Some(&true);
             account.fates.push(match why {
                 Missing::Cut => Fate::Cut,
-                Missing::Lost => {
+                Missing::Lost | Missing::Unselected => {
                     assert!(!captured, "byte {place} {direction:?} was there");
                     Fate::Lost
                 }

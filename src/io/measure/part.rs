@@ -1,0 +1,320 @@
+//! One thread's part in the measurement.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::{Measurement, SampleSettings};
+use crate::{
+    io::requests::Requests,
+    packet::{Timestamp, filter::Plan},
+    pipeline::Pipeline,
+    sample::{controller::Load, multiplier::Multiplier, state::Sampling},
+    stats::capture::CaptureStats,
+};
+
+/// How often a thread tells its load.
+const LOAD_EVERY: Duration = Duration::from_secs(1);
+
+/// What a thread is to do now.
+#[derive(Debug, Default)]
+pub(in crate::io) struct Orders {
+    /// End the slice here.
+    pub(in crate::io) cut_at: Option<Timestamp>,
+    /// Capture this, from then on.
+    pub(in crate::io) plan: Option<(Plan, Timestamp)>,
+}
+
+/// How far a thread is in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It is in none.
+    Idle,
+    /// Its slice ends here.
+    Cutting(Timestamp),
+    /// It has handed in what the slice had.
+    HandedIn,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::io) struct Part {
+    index: usize,
+    measurement: Arc<Mutex<Measurement>>,
+    /// To all threads.
+    requests: Arc<[Arc<Requests>]>,
+    /// Whether there is a controller to tell the load.
+    controlled: bool,
+    progress: Progress,
+    /// Whether there is a round that others have not ended yet.
+    others_busy: bool,
+    /// The last round that it took part in.
+    round: u64,
+    /// The plan that it follows.
+    plan: u64,
+    /// The latest request that the estimates are new enough for.
+    answerable: u64,
+    /// When the load was told, and CPU time and drops up to then.
+    told: (Instant, Duration, u64),
+}
+
+/// A part for each of the threads of a capture.
+///
+/// # Errors
+/// If the system has no descriptors left.
+pub(in crate::io) fn parts(
+    plan: &Plan,
+    multiplier: Multiplier,
+    settings: SampleSettings,
+    threads: usize,
+) -> io::Result<Vec<Part>> {
+    let measurement = Arc::new(Mutex::new(Measurement::new(plan, multiplier, settings, threads)));
+    let requests = (0..threads).map(|_| Requests::new().map(Arc::new));
+    let requests: Arc<[Arc<Requests>]> = requests.collect::<io::Result<_>>()?;
+    let part = |index| Part {
+        index,
+        measurement: Arc::clone(&measurement),
+        requests: Arc::clone(&requests),
+        controlled: settings.cpu_budget.is_some(),
+        progress: Progress::Idle,
+        others_busy: false,
+        round: 0,
+        plan: 0,
+        answerable: 0,
+        told: (Instant::now(), Duration::ZERO, 0),
+    };
+    Ok((0..threads).map(part).collect())
+}
+
+impl Part {
+    /// What is asked of this thread.
+    pub(in crate::io) fn requests(&self) -> &Arc<Requests> {
+        &self.requests[self.index]
+    }
+
+    /// The latest request that the estimates are new enough for.
+    pub(in crate::io) fn answerable(&self) -> u64 {
+        self.answerable
+    }
+
+    /// Where the slice ends, until it has.
+    pub(in crate::io) fn cut_at(&self) -> Option<Timestamp> {
+        match self.progress {
+            Progress::Cutting(at) => Some(at),
+            Progress::Idle | Progress::HandedIn => None,
+        }
+    }
+
+    /// Whether a request waits for nothing but this thread.
+    pub(in crate::io) fn is_wanted(&self) -> bool {
+        self.progress == Progress::Idle && !self.others_busy && self.requests().asked() > self.answerable
+    }
+
+    /// How the sampling stands.
+    pub(in crate::io) fn state(&self) -> Sampling {
+        *lock(&self.measurement).state()
+    }
+
+    /// Whether it is time to tell [`Self::turn`] what the thread has taken.
+    pub(in crate::io) fn is_load_due(&self, now: Instant) -> bool {
+        self.controlled && now.saturating_duration_since(self.told.0) >= LOAD_EVERY
+    }
+
+    /// Between two batches. The ring is to be read before requests up to [`Self::answerable`] are answered.
+    pub(in crate::io) fn turn(&mut self, now: Instant, capture: Option<&CaptureStats>) -> Orders {
+        let load = capture.map(|capture| self.load(capture, now));
+        let asked = self.requests().asked();
+        let mut measurement = lock(&self.measurement);
+        let changed = load.is_some_and(|load| measurement.load(self.index, load, now));
+        let begun = measurement.begin(now, self.requests.iter().map(|requests| requests.asked()));
+        let mut orders = Orders::default();
+        if let (Progress::Idle, Some(round)) = (self.progress, &measurement.round)
+            && round.number > self.round
+        {
+            (self.round, self.progress) = (round.number, Progress::Cutting(round.at));
+            orders.cut_at = Some(round.at);
+        }
+        if self.progress == Progress::Idle && !measurement.is_sampling() {
+            measurement.answerable[self.index] = asked;
+        }
+        self.answerable = measurement.answerable[self.index];
+        self.others_busy = measurement.round.is_some();
+        let (number, plan, from) = &measurement.plan;
+        if *number > self.plan {
+            self.plan = *number;
+            orders.plan = Some((plan.clone(), *from));
+        }
+        drop(measurement);
+        if changed || begun {
+            self.wake_others();
+        }
+        orders
+    }
+
+    fn load(&mut self, capture: &CaptureStats, now: Instant) -> Load {
+        let (since, cpu, dropped) = self.told;
+        self.told = (now, capture.cpu, capture.dropped_by_kernel);
+        Load {
+            elapsed: now.saturating_duration_since(since),
+            cpu: capture.cpu.saturating_sub(cpu),
+            dropped: capture.dropped_by_kernel.saturating_sub(dropped),
+        }
+    }
+
+    /// Hands in the slice if the pipeline has ended it, and folds by what came of all of them.
+    pub(in crate::io) fn finish(&mut self, pipeline: &mut Pipeline) {
+        if self.progress == Progress::Idle {
+            return;
+        }
+        let mut measurement = lock(&self.measurement);
+        if measurement.round.as_ref().is_none_or(|round| round.number != self.round) {
+            // It was lost with a thread that panicked: what was counted waits for the next one.
+            self.progress = Progress::Idle;
+            return;
+        }
+        let mut proceeds = false;
+        if let Progress::Cutting(_) = self.progress {
+            let Some(slice) = pipeline.take_slice() else { return };
+            self.progress = Progress::HandedIn;
+            proceeds = measurement.hand_in(self.index, slice);
+        }
+        if let Some(weights) = measurement.weights() {
+            pipeline.fold(weights);
+            proceeds |= measurement.folded(self.index);
+            self.progress = Progress::Idle;
+            self.answerable = measurement.answerable[self.index];
+            self.others_busy = measurement.round.is_some();
+        }
+        drop(measurement);
+        if proceeds {
+            self.wake_others();
+        }
+    }
+
+    /// The thread will not take part for a while: nobody is to wait for it.
+    pub(in crate::io) fn leave(&mut self) {
+        let mut measurement = lock(&self.measurement);
+        measurement.present &= !(1 << self.index);
+        measurement.proceed(self.index);
+        self.progress = Progress::Idle;
+        drop(measurement);
+        self.wake_others();
+    }
+
+    /// It takes part again, and has answered what it was asked.
+    pub(in crate::io) fn join(&mut self) {
+        let mut measurement = lock(&self.measurement);
+        measurement.present |= 1 << self.index;
+        measurement.answerable[self.index] = self.requests().asked();
+        // Of a round that is under way it is no member.
+        self.round = measurement.rounds;
+    }
+
+    fn wake_others(&self) {
+        let others = self.requests.iter().enumerate().filter(|(index, _)| *index != self.index);
+        others.for_each(|(_, requests)| requests.wake.signal());
+    }
+}
+
+/// A thread that has panicked leaves, and the others go on.
+fn lock(measurement: &Mutex<Measurement>) -> MutexGuard<'_, Measurement> {
+    measurement.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{Counting, PortSet},
+        pipeline::Options,
+        sample::class::SampleClass,
+    };
+
+    /// A thread's part, and its pipeline.
+    struct Thread(Part, Pipeline);
+
+    impl Thread {
+        fn turn(&mut self) -> Option<Timestamp> {
+            let orders = self.0.turn(Instant::now(), None);
+            orders.cut_at.inspect(|at| self.1.cut_at(*at))
+        }
+
+        fn end_slice(&mut self) {
+            if let Some(at) = self.0.cut_at() {
+                self.1.tick(at);
+            }
+            self.0.finish(&mut self.1);
+        }
+
+        fn answers(&self) -> u64 {
+            self.0.answerable()
+        }
+    }
+
+    fn threads(bits: u8) -> [Thread; 3] {
+        let class = SampleClass::new(bits, 1, 0).unwrap();
+        // A port that nobody uses.
+        let plan = Plan { class, ..Plan::whole(PortSet::new(&[1]).unwrap()) };
+        let options = Options {
+            plan,
+            max_flows: 64,
+            seed: 1,
+            counting: Counting::default(),
+            multiplier: Multiplier::Measured,
+            census: true,
+        };
+        let parts = parts(&options.plan, options.multiplier, SampleSettings::default(), 3).unwrap();
+        let threads = parts.into_iter().map(|part| Thread(part, Pipeline::new(options.clone())));
+        threads.collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("three"))
+    }
+
+    #[test]
+    fn a_request_is_answered_once_every_thread_has_ended_its_slice() {
+        let mut threads = threads(1);
+        let request = threads[1].0.requests().ask();
+        let at = threads.each_mut().map(Thread::turn);
+        assert!(at[0].is_some() && at.iter().all(|each| *each == at[0]), "{at:?}");
+        for last in [false, false, true] {
+            assert_eq!(threads[1].answers(), 0);
+            threads.rotate_left(1);
+            threads[0].end_slice();
+            assert_eq!(threads.iter().any(|thread| thread.0.progress == Progress::Idle), last);
+        }
+        threads.iter_mut().for_each(Thread::end_slice);
+        assert_eq!(threads[1].answers(), request);
+        assert_eq!(threads[0].0.state().censuses, [1, 0]);
+        assert_eq!(threads[0].turn(), None, "nobody asks, and it is not yet time");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_has_left_and_it_misses_the_round_that_it_finds() {
+        let mut threads = threads(1);
+        threads[1].turn();
+        threads[0].turn();
+        threads[0].end_slice();
+        threads[2].0.leave();
+        threads[1].end_slice();
+        threads[0].end_slice();
+        assert_eq!(threads[0].0.state().censuses, [1, 0]);
+        let request = threads[0].0.requests().ask();
+        assert!(threads[0].turn().is_some());
+        threads[2].0.join();
+        assert_eq!(threads[2].turn(), None);
+        assert!(threads[1].turn().is_some());
+        for thread in [0, 1, 0] {
+            threads[thread].end_slice();
+        }
+        assert_eq!(threads[0].answers(), request);
+        threads[2].0.requests().ask();
+        assert!(threads.iter_mut().all(|thread| thread.turn().is_some()));
+    }
+
+    #[test]
+    fn without_a_class_each_thread_answers_for_itself() {
+        let [mut thread, ..] = threads(0);
+        let request = thread.0.requests().ask();
+        assert_eq!((thread.turn(), thread.answers()), (None, request));
+    }
+}

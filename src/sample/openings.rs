@@ -1,0 +1,201 @@
+//! Lives of connections as their SYN, FIN and RST segments tell them, whatever their class: those of every connection
+//! pass the filter. Hence connections opened and closed are exact however few are sampled, and so is what the client of
+//! a short one has sent: what lies between the sequence numbers of its SYN and its FIN.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+};
+
+/// Connections known at a time; a SYN flood beyond it is counted, not remembered.
+pub const MOST_LIVES: usize = 65_536;
+/// Ended ones that are remembered, so that a FIN sent again ends nothing twice.
+const MOST_ENDED: usize = 8_192;
+/// Opened in one slice and remembered one by one.
+pub const MOST_OPENINGS: usize = 32_768;
+
+/// A segment without regard to its payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Control {
+    /// Whether the client sent it.
+    pub from_client: bool,
+    /// SYN.
+    pub opens: bool,
+    /// FIN.
+    pub finishes: bool,
+    /// RST.
+    pub resets: bool,
+    /// Its sequence number.
+    pub sequence: u32,
+    /// Bytes of its payload.
+    pub length: u32,
+}
+
+/// What a segment did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It opened a connection.
+    Opened,
+    /// It opened a connection between the ends of one that nobody saw end.
+    Replaced,
+    /// It was the second FIN.
+    Finished,
+    /// It was a RST.
+    Reset,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Life {
+    /// The client's initial sequence number.
+    initial: Option<u32>,
+    /// Bytes the client had sent when it finished.
+    bytes: Option<u32>,
+    /// Seen of the server, of the client.
+    finished: [bool; 2],
+    ended: bool,
+}
+
+/// A connection opened in the slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening<K> {
+    /// Its ends.
+    pub key: K,
+    /// What its client sent, if it has finished.
+    pub bytes: Option<u32>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Openings<K> {
+    lives: HashMap<K, Life>,
+    ended: VecDeque<K>,
+    opened: Vec<K>,
+}
+
+impl<K> Default for Openings<K> {
+    fn default() -> Self {
+        Self { lives: HashMap::new(), ended: VecDeque::new(), opened: Vec::new() }
+    }
+}
+
+impl<K: Copy + Eq + Hash> Openings<K> {
+    /// Takes a segment with SYN, FIN or RST.
+    pub fn segment(&mut self, key: K, control: Control) -> Option<Change> {
+        if control.opens {
+            return self.open(key, control);
+        }
+        if !control.resets && !self.lives.contains_key(&key) && self.lives.len() < MOST_LIVES {
+            // It was under way when capture began: its FINs tell.
+            self.lives.insert(key, Life::default());
+        }
+        let life = self.lives.get_mut(&key)?;
+        if life.ended {
+            return None;
+        }
+        if control.from_client {
+            life.bytes = life.initial.map(|initial| {
+                control.sequence.wrapping_add(control.length).wrapping_sub(initial).wrapping_sub(1)
+            });
+        }
+        life.finished[usize::from(control.from_client)] |= control.finishes;
+        life.ended = control.resets || life.finished == [true; 2];
+        if !life.ended {
+            return None;
+        }
+        self.ended.push_back(key);
+        self.trim();
+        Some(if control.resets { Change::Reset } else { Change::Finished })
+    }
+
+    fn open(&mut self, key: K, control: Control) -> Option<Change> {
+        let initial = control.from_client.then_some(control.sequence);
+        let mut change = Change::Opened;
+        if let Some(life) = self.lives.get_mut(&key) {
+            let again = life.initial.is_none() || initial.is_none() || life.initial == initial;
+            if again && !life.ended {
+                life.initial = life.initial.or(initial);
+                return None;
+            }
+            if !life.ended {
+                change = Change::Replaced;
+            }
+            *life = Life { initial, ..Life::default() };
+        } else if self.lives.len() < MOST_LIVES {
+            self.lives.insert(key, Life { initial, ..Life::default() });
+        }
+        if self.opened.len() < MOST_OPENINGS {
+            self.opened.push(key);
+        }
+        Some(change)
+    }
+
+    fn trim(&mut self) {
+        while self.ended.len() > MOST_ENDED {
+            let Some(key) = self.ended.pop_front() else { return };
+            if self.lives.get(&key).is_some_and(|life| life.ended) {
+                self.lives.remove(&key);
+            }
+        }
+    }
+
+    /// What was opened since the last time. Those that could not be remembered are not in it.
+    pub fn take(&mut self) -> Vec<Opening<K>> {
+        let of = |key: K| Opening { key, bytes: self.lives.get(&key).and_then(|life| life.bytes) };
+        std::mem::take(&mut self.opened).into_iter().map(of).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: Control =
+        Control { from_client: true, opens: false, finishes: false, resets: false, sequence: 0, length: 0 };
+
+    fn syn(sequence: u32) -> Control {
+        Control { opens: true, sequence, ..QUIET }
+    }
+
+    fn fin(from_client: bool, sequence: u32, length: u32) -> Control {
+        Control { from_client, finishes: true, sequence, length, ..QUIET }
+    }
+
+    #[test]
+    fn a_life_is_opened_once_and_ended_once_and_its_bytes_lie_between_syn_and_fin() {
+        let mut openings = Openings::default();
+        let steps = [
+            (syn(u32::MAX), Some(Change::Opened)),
+            (syn(u32::MAX), None),
+            (Control { from_client: false, ..syn(7) }, None),
+            (fin(true, 95, 5), None),
+            (fin(true, 95, 5), None),
+            (fin(false, 900, 0), Some(Change::Finished)),
+            (fin(false, 900, 0), None),
+            (Control { resets: true, ..QUIET }, None),
+        ];
+        for (control, change) in steps {
+            assert_eq!(openings.segment(1, control), change, "{control:?}");
+        }
+        assert_eq!(openings.take(), [Opening { key: 1, bytes: Some(100) }]);
+        assert_eq!(openings.take(), []);
+        assert_eq!(openings.segment(1, syn(5)), Some(Change::Opened), "the ports are used again");
+        assert_eq!(openings.segment(1, syn(9)), Some(Change::Replaced), "and again, its end unseen");
+    }
+
+    #[test]
+    fn what_was_under_way_ends_by_its_fins_and_a_stray_reset_ends_nothing() {
+        let mut openings = Openings::default();
+        assert_eq!(openings.segment(1, Control { resets: true, ..QUIET }), None);
+        assert_eq!(openings.segment(1, fin(false, 3, 0)), None);
+        assert_eq!(openings.segment(1, Control { resets: true, ..QUIET }), Some(Change::Reset));
+    }
+
+    #[test]
+    fn a_flood_is_bounded() {
+        let mut openings = Openings::default();
+        for key in 0..MOST_LIVES as u32 + 10 {
+            assert_eq!(openings.segment(key, syn(1)), Some(Change::Opened));
+        }
+        assert_eq!((openings.lives.len(), openings.take().len()), (MOST_LIVES, MOST_OPENINGS));
+    }
+}
