@@ -194,7 +194,7 @@ impl Framer {
         }
         self.sealed = true;
         self.advance(length);
-        Ok(self.is_complete().then(|| self.complete(at, why != Missing::Cut)))
+        Ok(self.is_complete().then(|| self.complete(at, matches!(why, Missing::Lost | Missing::Unselected))))
     }
 
     /// Whether `length` missing bytes are all of the packet under way, so that [`Self::skip`] steps over them.
