@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo assets deb setup-deb build test lint bench bench-instructions bench-sockets bench-capture fuzz soak sbom reproducible picture setup-build setup-fuzz setup-test clean
+.PHONY: help run demo assets deb rpm setup-deb setup-rpm build test test-packages lint bench bench-instructions bench-sockets bench-capture fuzz soak sbom reproducible picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -75,7 +75,7 @@ picture: setup-test ## Take the picture of the page for the documentation (needs
 
 # Seconds of `make soak`.
 SOAK_SECONDS ?= 3600
-soak: setup-test ## As root: an hour of load and faults (SOAK_SECONDS=…): nothing grows, nothing is lost
+soak: setup-test ## As root: an hour of loads, faults and restarts (SOAK_SECONDS=…): nothing grows, nothing is lost
 	DBWIRE_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release --locked --test faults -- --nocapture under_load
 
 setup-build:
@@ -104,6 +104,16 @@ sbom: build ## Write what the program is made of, as CycloneDX, into target/dbwi
 
 reproducible: setup-build ## Build twice in two places, and compare
 	deploy/reproducible.sh
+
+rpm: build assets setup-rpm ## Build the RPM package
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) generate-rpm --output target/
+
+setup-rpm:
+	@test -x target/tools/bin/cargo-generate-rpm || $(CARGO) install --locked --root target/tools cargo-generate-rpm
+
+test-packages: deb rpm ## As root: install, run and remove the packages in a clean Debian; lintian
+	@tests/setup/packages.sh packages
+	DBWIRE_PACKAGES=$(CURDIR)/target $(CARGO) test --locked --test packages -- --nocapture
 
 clean: ## Remove everything that was built
 	$(CARGO) clean
