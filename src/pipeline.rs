@@ -33,6 +33,9 @@ use crate::{
     },
 };
 
+/// What the kernel lets through of every connection.
+const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+
 /// Nanoseconds of packet time between two ticks.
 const TICK: u64 = 100_000_000;
 
@@ -250,27 +253,27 @@ impl Pipeline {
         let Some((key, direction)) = self.orient(segment) else { return };
         // The filter has done both for live capture, but for what was in the ring when the plan changed.
         let selected = self.plan.class.contains(key.client.port);
-        let change = self.follow_life(key, direction, segment);
+        // Openings and ends are seen of every connection; with no class there is nothing to learn from them.
+        let change = if self.plan.class.bits() > 0 && segment.flags.any(CONTROL) {
+            self.follow_life(key, direction, segment)
+        } else {
+            None
+        };
         if selected {
             let segment = match (self.plan.reply_bytes, direction) {
                 (Some(most), Direction::ToClient) => cut(*segment, most),
                 _ => *segment,
             };
             self.flows.segment(key, direction, at, segment, &self.bounds, &mut self.sink);
-        } else if segment.flags.any(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST)
+        } else if segment.flags.any(CONTROL)
             && !self.flows.unselected_segment(&key, direction, at, segment, &self.bounds, &mut self.sink)
         {
             self.sink.unselected(change);
         }
     }
 
-    /// Openings and ends are seen of every connection; with no class there is nothing to learn from them.
-    #[inline]
+    #[cold]
     fn follow_life(&mut self, key: FlowKey, direction: Direction, segment: &Segment<'_>) -> Option<Change> {
-        const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
-        if self.plan.class.bits() == 0 || !segment.flags.any(CONTROL) {
-            return None;
-        }
         let control = Control {
             from_client: direction == Direction::ToServer,
             opens: segment.flags.any(TcpFlags::SYN),

@@ -155,6 +155,24 @@ struct Flow<S> {
     selection: u32,
 }
 
+impl<S> Flow<S> {
+    /// It is captured again, from this segment on.
+    #[cold]
+    fn pick_up(
+        &mut self,
+        selection: u32,
+        direction: Direction,
+        at: Timestamp,
+        segment: &Segment<'_>,
+        bounds: &Bounds,
+        handler: &mut impl Handler<S>,
+    ) {
+        self.selection = selection;
+        let receiver = &mut handler.receiver(&self.ends.key(), &mut self.session, bounds);
+        self.assembler.resume(direction, at, segment, bounds, receiver);
+    }
+}
+
 /// A flow and when it was put into its slot, to tell it from a later one in the same slot.
 #[derive(Debug, Clone, Copy)]
 struct Ticket {
@@ -262,6 +280,7 @@ impl<S> FlowTable<S> {
 
     /// Takes a segment of a connection that is not captured now, if the connection is known from when it was; else
     /// `false`.
+    #[cold]
     pub fn unselected_segment(
         &mut self,
         key: &FlowKey,
@@ -311,7 +330,8 @@ impl<S> FlowTable<S> {
     }
 
     /// Gives an existing connection its segment, and follows its life.
-    #[inline]
+    // Called for each packet; the other place that calls it seldom does.
+    #[inline(always)]
     fn advance(
         &mut self,
         slot: u32,
@@ -325,14 +345,7 @@ impl<S> FlowTable<S> {
         let ticket = Ticket { slot, serial: *serial, at };
         flow.last_seen = at;
         if flow.selection != self.selection {
-            flow.selection = self.selection;
-            flow.assembler.resume(
-                direction,
-                at,
-                segment,
-                bounds,
-                &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
-            );
+            flow.pick_up(self.selection, direction, at, segment, bounds, handler);
         }
         if segment.flags.any(TcpFlags::SYN) {
             if direction == Direction::ToServer {
