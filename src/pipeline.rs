@@ -405,17 +405,16 @@ impl Handler<Connection> for Sink {
     #[inline]
     fn receiver<'a>(
         &'a mut self,
-        key: &FlowKey,
+        key: impl Fn() -> FlowKey + 'a,
         connection: &'a mut Connection,
         bounds: &'a Bounds,
     ) -> impl Receiver + 'a {
         let shared = Shared { bounds, codecs: &self.codecs };
         let new = connection.opened_in == self.serial;
         self.recorder.stratum = if new { Stratum::New } else { Stratum::Lasting };
-        self.recorder.turn_to(connection.asker, key.client.address);
+        self.recorder.turn_to(connection.asker, key().client.address);
         Decoder {
-            // A copy that costs something, and is of use only then.
-            key: self.recorder.measuring.then_some(*key),
+            key,
             connection,
             shared,
             recorder: &mut self.recorder,
@@ -448,17 +447,17 @@ impl Handler<Connection> for Sink {
 }
 
 /// One connection's bytes → its session → the counters.
-struct Decoder<'a> {
+struct Decoder<'a, K> {
     connection: &'a mut Connection,
     shared: Shared<'a>,
     recorder: &'a mut Recorder,
     slice: &'a mut Slice<FlowKey>,
     serial: u32,
-    /// Its ends, while single connections are measured.
-    key: Option<FlowKey>,
+    /// Makes its key.
+    key: K,
 }
 
-impl Decoder<'_> {
+impl<K: Fn() -> FlowKey> Decoder<'_, K> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
@@ -479,7 +478,9 @@ impl Decoder<'_> {
     /// Keeps what was decoded for this connection's own sums.
     fn measure(&mut self) {
         let measured = self.recorder.take_measured();
-        let Some(key) = self.key.filter(|_| measured != [0.0; 3]) else { return };
+        if measured == [0.0; 3] {
+            return;
+        }
         let stratum = match self.recorder.stratum {
             Stratum::Lasting => &mut self.slice.lasting,
             Stratum::New => &mut self.slice.new,
@@ -491,7 +492,7 @@ impl Decoder<'_> {
             sums.iter_mut().zip(measured).for_each(|(sum, more)| *sum += more);
         } else if stratum.len() < MOST_MEASURED {
             self.connection.measured_in = (self.serial, stratum.len() as u32);
-            stratum.push((key, measured));
+            stratum.push(((self.key)(), measured));
         }
     }
 
@@ -503,7 +504,7 @@ impl Decoder<'_> {
     }
 }
 
-impl Receiver for Decoder<'_> {
+impl<K: Fn() -> FlowKey> Receiver for Decoder<'_, K> {
     #[inline]
     fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
         self.count_bytes(direction, bytes.len() as u64);

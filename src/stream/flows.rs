@@ -117,10 +117,10 @@ pub trait Handler<S> {
     fn start(&mut self, start: Start) -> S;
     /// Its opening was seen (once for each connection).
     fn opened(&mut self);
-    /// Where its bytes go.
+    /// Where its bytes go. `key` makes its key, which costs more than most that is done for a segment.
     fn receiver<'a>(
         &'a mut self,
-        key: &FlowKey,
+        key: impl Fn() -> FlowKey + 'a,
         session: &'a mut S,
         bounds: &'a Bounds,
     ) -> impl Receiver + 'a;
@@ -168,7 +168,7 @@ impl<S> Flow<S> {
         handler: &mut impl Handler<S>,
     ) {
         self.selection = selection;
-        let receiver = &mut handler.receiver(&self.ends.key(), &mut self.session, bounds);
+        let receiver = &mut handler.receiver(|| self.ends.key(), &mut self.session, bounds);
         self.assembler.resume(direction, at, segment, bounds, receiver);
     }
 }
@@ -322,7 +322,8 @@ impl<S> FlowTable<S> {
     /// The input has ended: everything held is delivered. Connections stay open: nobody saw them end.
     pub fn finish(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
         for flow in self.slots.iter_mut().filter_map(|slot| slot.flow.as_mut()) {
-            flow.assembler.flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
+            flow.assembler
+                .flush(bounds, &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds));
             if flow.phase != Phase::Ended {
                 handler.left_open(&flow.ends.key(), &mut flow.session);
             }
@@ -361,7 +362,7 @@ impl<S> FlowTable<S> {
             at,
             segment,
             bounds,
-            &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
+            &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds),
         );
         if flow.phase == Phase::HalfOpen && !segment.payload.is_empty() {
             flow.phase = Phase::Open;
@@ -411,7 +412,7 @@ impl<S> FlowTable<S> {
             if *serial == ticket.serial {
                 bounds.hit(Limit::TotalBytes);
                 flow.assembler
-                    .flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
+                    .flush(bounds, &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds));
                 flow.listed = false;
             }
         }
@@ -539,7 +540,7 @@ impl<S> FlowTable<S> {
                 flow.assembler.tick(
                     now,
                     bounds,
-                    &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
+                    &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds),
                 );
                 flow.listed = flow.assembler.is_stalled();
                 flow.listed
@@ -565,7 +566,7 @@ impl<S> FlowTable<S> {
             entry.remove();
         }
         self.free.push(slot);
-        flow.assembler.flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
+        flow.assembler.flush(bounds, &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds));
         if flow.phase != Phase::Ended {
             handler.closed(&key, &mut flow.session, Ending::Timeout);
         }

@@ -69,7 +69,7 @@ struct Sink {
 
 impl Sink {
     fn log(&mut self, key: &FlowKey) -> Log<'_> {
-        Log { client: key.client, at: 0, gap: false, told: &mut self.told }
+        Log { client: key().client, at: 0, gap: false, told: &mut self.told }
     }
 }
 
@@ -82,11 +82,11 @@ impl Handler<Session> for Sink {
 
     fn receiver<'b>(
         &'b mut self,
-        key: &FlowKey,
+        key: impl Fn() -> FlowKey + 'b,
         session: &'b mut Session,
         bounds: &'b Bounds,
     ) -> impl Receiver + 'b {
-        let log = Log { client: key.client, at: 0, gap: false, told: &mut self.told };
+        let log = Log { client: key().client, at: 0, gap: false, told: &mut self.told };
         Decoder { session, shared: Shared { bounds, codecs: &self.codecs }, log }
     }
 
