@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo assets deb setup-deb build test lint bench bench-instructions bench-sockets bench-capture fuzz soak sampling picture setup-build setup-fuzz setup-test clean
+.PHONY: help run demo assets deb rpm setup-deb setup-rpm build test test-packages lint bench bench-instructions bench-sockets bench-capture fuzz soak sampling sbom reproducible picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -102,6 +102,24 @@ deb: build assets setup-deb ## Build the Debian package
 
 setup-deb:
 	@test -x target/tools/bin/cargo-deb || $(CARGO) install --locked --root target/tools cargo-deb
+
+sbom: build ## Write what the program is made of, as CycloneDX, into target/dbwire_exporter.cdx.json
+	@test -x target/tools/bin/cargo-cyclonedx || $(CARGO) install --locked --root target/tools cargo-cyclonedx
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) cyclonedx --format json --override-filename dbwire_exporter.cdx
+	mv dbwire_exporter.cdx.json target/
+
+reproducible: setup-build ## Build twice in two places, and compare
+	deploy/reproducible.sh
+
+rpm: build assets setup-rpm ## Build the RPM package
+	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) generate-rpm --output target/
+
+setup-rpm:
+	@test -x target/tools/bin/cargo-generate-rpm || $(CARGO) install --locked --root target/tools cargo-generate-rpm
+
+test-packages: deb rpm ## As root: install, run and remove the packages in a clean Debian; lintian
+	@tests/setup/packages.sh packages
+	DBWIRE_PACKAGES=$(CURDIR)/target $(CARGO) test --locked --test packages -- --nocapture
 
 clean: ## Remove everything that was built
 	$(CARGO) clean

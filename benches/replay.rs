@@ -1,17 +1,20 @@
 //! What decoding costs over merely reading: CPU time of the whole pipeline against a libpcap loop that only counts,
 //! over the same million packets, in one run.
 //!
-//! The packets are sysbench's oltp_read_write from `tests/data/corpus`, repeated from other client ports and at later
+//! The packets are sysbench's oltp_read_write from `tests/data/corpus`, repeated from other client addresses and at later
 //! times until there are as many as wanted: `cargo bench --bench replay -- [PACKETS]`.
+//!
+//! Then the same for several threads that each have a pipeline, as live capture with `--mysql.threads` has them: frames
+//! stand in memory, as in a ring, and what counts is the CPU time of the busiest thread.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
-use std::{error::Error, path::Path, time::Duration};
+use std::{error::Error, path::Path, thread, time::Duration};
 
 use dbwire_exporter::{
     config::{Counting, PortSet},
     io::{clock::thread_cpu_time, replay},
-    packet::{Frame, filter::Plan},
+    packet::{Frame, Timestamp, filter::Plan, link::LinkType},
     pipeline::{Options, Pipeline},
     sample::multiplier::Multiplier,
 };
@@ -28,8 +31,64 @@ fn main() -> Result<(), Box<dyn Error>> {
         let file = folder.path().join(format!("{name}.pcap"));
         let packets = repeat(source, wanted, &file)?;
         compare(name, packets, &file)?;
+        share(name, &file)?;
     }
     Ok(())
+}
+
+/// A frame in memory.
+struct Held {
+    link: LinkType,
+    timestamp: Timestamp,
+    wire_length: u32,
+    bytes: Box<[u8]>,
+}
+
+/// Compares one thread that decodes all with two that decode half of the connections each, at the same time.
+fn share(name: &str, file: &Path) -> Result<(), Box<dyn Error>> {
+    let mut halves = [Vec::new(), Vec::new()];
+    replay::for_each_frame(file, |link, &Frame { timestamp, wire_length, bytes }| {
+        // The low byte of the client's address, as `repeat` numbers its copies.
+        let copy = usize::from(bytes.get(29).copied().unwrap_or_default());
+        halves[copy % 2].push(Held { link, timestamp, wire_length, bytes: bytes.into() });
+    })?;
+    let (mut alone, mut busiest) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        alone.push(thread::scope(|scope| scope.spawn(|| cpu_of(&halves)).join()).map_err(|_| "a panic")?);
+        let each = thread::scope(|scope| {
+            let threads = halves.each_ref().map(|half| scope.spawn(|| cpu_of(std::slice::from_ref(half))));
+            threads.map(|thread| thread.join().unwrap_or_default())
+        });
+        busiest.extend(each.into_iter().max());
+    }
+    let (alone, busiest) = (median(&mut alone), median(&mut busiest));
+    println!(
+        "{name}, from memory: one thread {alone:.0?}, the busier of two {busiest:.0?} (CPU, medians of {ROUNDS}): {:.2} times \
+         the throughput",
+        alone.as_secs_f64() / busiest.as_secs_f64()
+    );
+    Ok(())
+}
+
+/// CPU time that this thread takes to decode the frames.
+fn cpu_of(frames: &[Vec<Held>]) -> Duration {
+    let mut pipeline = pipeline();
+    let before = thread_cpu_time();
+    for Held { link, timestamp, wire_length, bytes } in frames.iter().flatten() {
+        pipeline.frame(*link, &Frame { timestamp: *timestamp, wire_length: *wire_length, bytes });
+    }
+    thread_cpu_time() - before
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline::new(Options {
+        plan: Plan::whole(PortSet::default()),
+        max_flows: 32_768,
+        multiplier: Multiplier::Auto,
+        census: false,
+        seed: 1,
+        counting: Counting::default(),
+    })
 }
 
 fn compare(name: &str, packets: u64, file: &Path) -> Result<(), Box<dyn Error>> {
@@ -78,14 +137,7 @@ fn count(file: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn decode(file: &Path) -> Result<u64, Box<dyn Error>> {
-    let mut pipeline = Pipeline::new(Options {
-        plan: Plan::whole(PortSet::new(&[3306]).ok_or("a port")?),
-        max_flows: 32_768,
-        multiplier: Multiplier::Auto,
-        census: false,
-        seed: 1,
-        counting: Counting::default(),
-    });
+    let mut pipeline = pipeline();
     replay::replay(&[file], &mut pipeline)?;
     pipeline.finish();
     Ok(pipeline.stats().observed.statements().map(|(_, stats)| stats.count).sum())

@@ -1,8 +1,9 @@
 // For those who build their monitoring with jsonnet: the same dashboards, rules and alerts as the files beside it.
-// With a runbook address of your own: (import 'mixin.libsonnet') + { _config+:: { runbooks: 'https://wiki/…' } }.
+// With runbooks of your own: (import 'mixin.libsonnet') + { _config+:: { runbookURLPrefix: 'https://wiki/runbooks/' } }.
 {
   _config:: {
-    runbooks: 'https://github.com/dbwire/dbwire_exporter/blob/main/docs/runbooks',
+    // What a runbook's address begins with, its slash included; null: as in alerts.yaml.
+    runbookURLPrefix: null,
   },
 
   grafanaDashboards+:: {
@@ -17,13 +18,13 @@
     groups: groups(importstr '../deploy/prometheus/rules.yaml') + groups(importstr '../deploy/prometheus/fleet.yaml'),
   },
 
-  local runbooks = self._config.runbooks,
+  local prefix = self._config.runbookURLPrefix,
   local alerts = std.parseYaml(importstr '../deploy/prometheus/alerts.yaml'),
   prometheusAlerts+:: alerts {
     groups: [
       group {
         rules: [
-          rule { annotations+: { runbook_url: '%s/%s.md' % [runbooks, rule.alert] } }
+          rule { annotations+: if prefix == null then {} else { runbook_url: prefix + rule.alert + '.md' } }
           for rule in group.rules
         ],
       }

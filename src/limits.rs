@@ -69,6 +69,8 @@ pub const SCHEMA_NAME: usize = 192;
 /// Texts of digests kept in each of two generations, of 120 characters at most: half a MiB for most texts, 2 MiB at
 /// worst.
 pub const DIGEST_TEXTS: usize = 2048;
+/// Bytes that the durations of a digest take at most.
+pub const DIGEST_DURATIONS: usize = 7 * 1024;
 /// Digests in a report; each takes 5 KiB.
 pub const PROFILE_DIGESTS: usize = 10_000;
 

@@ -251,10 +251,6 @@ fn promtool_accepts_the_rules_and_every_alert_fires_and_stays_silent() {
         }
         let runbook = root().join("docs/runbooks").join(format!("{alert}.md"));
         assert!(runbook.exists(), "{alert} has no {}", runbook.display());
-        assert!(
-            alerts.contains(&format!("/docs/runbooks/{alert}.md\n")),
-            "{alert} does not name its runbook"
-        );
     }
 }
 

@@ -48,10 +48,61 @@ fn the_reference_lists_every_metric_as_the_source_has_it() {
     );
 }
 
+/// `text` with each `/docs/runbooks/` address beginning with `repository`.
+fn with_runbooks_in(repository: &str, text: &str) -> String {
+    let moved = |line: &str| match line.split_once("runbook_url: ") {
+        Some((before, url)) => {
+            let (_, page) = url.rsplit_once("/docs/runbooks/").expect("a runbook of ours");
+            let quote = if url.starts_with('"') { "\"" } else { "" };
+            format!("{before}runbook_url: {quote}{repository}/docs/runbooks/{page}")
+        }
+        None => line.to_owned(),
+    };
+    text.lines().map(moved).fold(String::new(), |all, line| all + &line + "\n")
+}
+
 #[test]
-fn links_between_pages_lead_to_files() {
-    let mut pages: Vec<PathBuf> =
-        ["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(|name| root().join(name)).to_vec();
+fn alerts_look_for_their_runbooks_in_the_repository_that_cargo_names() {
+    for name in ["alerts.yaml", "tests.yaml"] {
+        let path = root().join("deploy/prometheus").join(name);
+        let kept = fs::read_to_string(&path).expect(name);
+        let made = with_runbooks_in(env!("CARGO_PKG_REPOSITORY"), &kept);
+        if std::env::var_os("DBWIRE_WRITE_DOCS").is_some() {
+            fs::write(&path, &made).expect("deploy/ is writable");
+        } else {
+            assert!(kept == made, "{name} names another: DBWIRE_WRITE_DOCS=1 cargo test --test docs");
+        }
+    }
+    let alerts = fs::read_to_string(root().join("deploy/prometheus/alerts.yaml")).expect("alerts.yaml");
+    let rules: Vec<_> = alerts.split("- alert: ").skip(1).collect();
+    assert!(rules.len() >= 17, "{}", rules.len());
+    for rule in rules {
+        let name = rule.lines().next().expect("a name");
+        assert!(rule.contains(&format!("/docs/runbooks/{name}.md\n")), "{name} names another's runbook");
+    }
+}
+
+/// What a heading is called in a link, as the usual renderers make it of the text.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// Anchors of a page's headings; those in blocks of code are none.
+fn anchors(text: &str) -> Vec<String> {
+    let outside = text.split("\n```").step_by(2).flat_map(str::lines);
+    outside
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')))
+        .map(anchor)
+        .collect()
+}
+
+#[test]
+fn links_between_pages_lead_to_files_and_headings() {
+    let mut pages: Vec<PathBuf> = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+        .map(|name| root().join(name))
+        .to_vec();
     for folder in ["docs", "docs/runbooks"] {
         let files = fs::read_dir(root().join(folder)).expect(folder);
         pages.extend(
@@ -63,10 +114,24 @@ fn links_between_pages_lead_to_files() {
     assert!(pages.len() > 20, "{pages:?}");
     for page in pages {
         let text = fs::read_to_string(&page).expect("readable");
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
-            let local = !target.is_empty() && !target.contains("://") && !target.contains(' ');
-            let found = page.parent().expect("a folder").join(target).exists();
-            assert!(!local || found, "{} leads to {target}, which is not there", page.display());
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.is_empty() || link.contains("://") || link.contains(' ') {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.parent().expect("a folder").join(file),
+            };
+            assert!(target.exists(), "{} leads to {file}, which is not there", page.display());
+            if !heading.is_empty() {
+                let there = anchors(&fs::read_to_string(&target).expect("readable"));
+                assert!(
+                    there.iter().any(|it| it == heading),
+                    "{} leads to {link}: {there:?}",
+                    page.display()
+                );
+            }
         }
     }
 }

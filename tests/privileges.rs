@@ -71,6 +71,23 @@ fn an_ordinary_user_with_one_ambient_capability_captures_and_holds_none() {
 }
 
 #[test]
+fn where_core_dumps_were_forbidden_before_it_starts_all_the_same() {
+    if !skip::root("where_core_dumps_were_forbidden_before_it_starts_all_the_same") {
+        return;
+    }
+    for limit in [0, 1, 4096] {
+        let started = as_nobody("");
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--core={limit}:{limit}")).arg(started.get_program()).args(started.get_args());
+        let exporter = Exporter::start_command(&mut command, 1);
+        let limits = fs::read_to_string(format!("/proc/{}/limits", exporter.id())).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+        let left = limit.min(1).to_string();
+        assert_eq!(line.split_whitespace().take(2).collect::<Vec<_>>(), [&left, &left], "of {limit}");
+    }
+}
+
+#[test]
 fn a_thread_that_entered_another_namespace_has_given_up_the_same() {
     let test = "a_thread_that_entered_another_namespace_has_given_up_the_same";
     if !skip::root(test) || !skip::programs(test, &["ip"]) {

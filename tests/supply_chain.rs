@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test runs cargo")]
 
-use std::process::Command;
+use std::{collections::BTreeSet, process::Command};
 
 use serde_json::Value;
 
@@ -54,6 +54,19 @@ fn every_crate_but_this_one_comes_from_the_registry() {
         let source = package["source"].as_str().unwrap_or("a path");
         assert!(source.starts_with("registry+"), "{} comes from {source}", package["name"]);
     }
+}
+
+#[test]
+fn every_direct_dependency_has_its_reason_in_the_documentation() {
+    let packages = packages();
+    let own = packages.iter().find(|package| package["name"] == env!("CARGO_PKG_NAME")).unwrap();
+    let named = own["dependencies"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap());
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/dependencies.md")).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    // `flate2 (zlib-rs), zstd`
+    let crates = rows.flat_map(|row| row.split(", ")).map(|name| name.split(" (").next().unwrap());
+    let told: BTreeSet<_> = crates.filter(|name| *name != "crate").collect();
+    assert_eq!(named.collect::<BTreeSet<_>>(), told);
 }
 
 #[test]

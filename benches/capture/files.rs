@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -12,13 +13,15 @@ use pcap::{Capture, Precision};
 
 use super::{Outcome, median, plot, support::skip};
 
-/// Packets that slow programs are given.
-const FEW: usize = 20_000;
+/// Packets that slow programs are given: enough for their start to be a small part of what they take.
+const FEW: usize = 100_000;
 
-/// CPU seconds of a run, and the longest that one of its threads, or the run, took.
+/// What a run took.
 struct Took {
-    cpu: f64,
-    wall: f64,
+    cpu_seconds: f64,
+    wall_seconds: f64,
+    /// The most memory that one of its processes had.
+    peak_bytes: f64,
 }
 
 pub(crate) fn run(given: Option<&str>, port: u16, rounds: u64) -> Outcome {
@@ -39,18 +42,28 @@ pub(crate) fn run(given: Option<&str>, port: u16, rounds: u64) -> Outcome {
     let counting = median(counting) / packets as f64 * 1e9;
     println!("\n## Files: {} packets of {}\n", packets, file.display());
     println!(
-        "| | CPU, ns a packet | to counting | packets a CPU-second | wall, ns a packet |\n|---|---:|---:|---:|---:|"
+        "| | CPU, ns a packet | to counting | packets a CPU-second | replay to it | wall, ns a packet | peak RSS, MB |"
     );
+    println!("|---|---:|---:|---:|---:|---:|---:|");
     println!(
-        "| a libpcap loop that only counts | {counting:.0} | 1.00 | {} | |",
+        "| a libpcap loop that only counts | {counting:.0} | 1.00 | {} | | | |",
         plot::short(1e9 / counting)
     );
     let mut bars = vec![("libpcap loop that only counts".to_owned(), 1e9 / counting)];
+    let mut ours = None;
     for ((name, all, _), taken) in programs.iter().zip(taken) {
+        let of = |value: fn(&Took) -> f64| median(taken.iter().map(value).collect());
         let packets = if *all { packets } else { fewer } as f64;
-        let cpu = median(taken.iter().map(|took| took.cpu).collect()) / packets * 1e9;
-        let wall = median(taken.iter().map(|took| took.wall).collect()) / packets * 1e9;
-        println!("| {name} | {cpu:.0} | {:.2} | {} | {wall:.0} |", cpu / counting, plot::short(1e9 / cpu));
+        let cpu = of(|took| took.cpu_seconds) / packets * 1e9;
+        let wall = of(|took| took.wall_seconds) / packets * 1e9;
+        let replay = *ours.get_or_insert(cpu);
+        println!(
+            "| {name} | {cpu:.0} | {:.2} | {} | {:.2} | {wall:.0} | {:.0} |",
+            cpu / counting,
+            plot::short(1e9 / cpu),
+            cpu / replay,
+            of(|took| took.peak_bytes) / 1e6,
+        );
         bars.push((name.to_string(), 1e9 / cpu));
     }
     plot::bars("capture-files", "Packets a CPU-second, from files", "packets", &bars)?;
@@ -120,24 +133,26 @@ fn count(file: &Path) -> Result<f64, Box<dyn Error>> {
 
 /// Runs a shell command whose output goes nowhere.
 fn time(command: &str) -> Result<Took, Box<dyn Error>> {
-    let (before, start) = (children_cpu(), Instant::now());
-    let status = Command::new("bash")
+    let start = Instant::now();
+    let child = Command::new("bash")
         .args(["-o", "pipefail", "-c", command])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()?;
-    if !status.success() {
-        return Err(format!("{command}: {status}").into());
-    }
-    Ok(Took { cpu: (children_cpu() - before).as_secs_f64(), wall: start.elapsed().as_secs_f64() })
-}
-
-/// CPU time of all children that have ended.
-fn children_cpu() -> Duration {
+        .spawn()?;
     // SAFETY: a rusage is numbers only, for which zeros are valid.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: `usage` is writable for the whole call.
-    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    let mut status = 0;
+    // SAFETY: the child is ours and nobody else waits for it; both places are writable for the whole call.
+    if unsafe { libc::wait4(child.id() as libc::pid_t, &raw mut status, 0, &raw mut usage) } < 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    if status != 0 {
+        return Err(format!("{command}: status {status:#x}").into());
+    }
     let duration = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
-    duration(usage.ru_utime) + duration(usage.ru_stime)
+    Ok(Took {
+        cpu_seconds: (duration(usage.ru_utime) + duration(usage.ru_stime)).as_secs_f64(),
+        wall_seconds: start.elapsed().as_secs_f64(),
+        peak_bytes: usage.ru_maxrss as f64 * 1024.0,
+    })
 }

@@ -4,21 +4,22 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export PATH=$PATH:/usr/sbin:/sbin
-exporter=$PWD/${1:-target/release/dbwire_exporter}
+exporter=$(realpath "${1:-target/release/dbwire_exporter}")
 mysql_port=${DEMO_MYSQL_PORT:-13306} web_port=${DEMO_PORT:-9098} prometheus_port=${DEMO_PROMETHEUS_PORT:-9090}
 
-folder=$(mktemp -d /tmp/dbwire-demo-XXXXXX)
+folder=$(mktemp -d -t dbwire-demo-XXXXXX)
 children=()
 finish() {
     trap - EXIT
-    trap '' INT TERM
-    echo; echo "Stopping."
+    # Whatever comes, and whether or not anybody reads what is said, it goes on to the end.
+    trap '' INT TERM HUP PIPE
+    { echo; echo "Stopping."; } 2>/dev/null || true
     for ((i = ${#children[@]} - 1; i >= 0; i--)); do kill "${children[i]}" 2>/dev/null || true; done
     wait || true
     rm -rf "$folder"
 }
 trap finish EXIT
-trap 'exit 0' INT TERM
+trap 'exit 0' INT TERM HUP PIPE
 
 # start NAME COMMAND... : in the background, its output in a file.
 start() {

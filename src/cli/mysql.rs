@@ -121,6 +121,10 @@ pub struct DecodeArgs {
     /// Export no texts.
     #[arg(long = "no-mysql.digest-text", hide = true, overrides_with = "digest_text")]
     no_digest_text: bool,
+    /// Export a latency histogram for each digest, too: thirteen series.
+    #[arg(long = "mysql.digest-histograms", env = "DBWIRE_MYSQL_DIGEST_HISTOGRAMS", hide_env_values = true)]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub digest_histograms: bool,
     /// Users with counters of their own; the others are counted together. 0: users are not counted.
     #[arg(long = "mysql.max-users", env = "DBWIRE_MYSQL_MAX_USERS", hide_env_values = true)]
     #[arg(value_name = "N", default_value = "0", allow_negative_numbers = true)]

@@ -80,6 +80,8 @@ pub struct Counting {
     pub max_digests: usize,
     /// Whether their texts are kept.
     pub digest_text: bool,
+    /// Whether latency histograms are exported by digest, too.
+    pub digest_histograms: bool,
     /// Users with counters of their own; 0 for none.
     pub max_users: usize,
     /// Clients' addresses with counters of their own; 0 for none.
@@ -107,6 +109,7 @@ impl Default for Counting {
         Self {
             max_digests: 100,
             digest_text: true,
+            digest_histograms: false,
             max_users: 0,
             max_clients: 0,
             latency_buckets: Self::BUCKETS_MICROS.map(Duration::from_micros).to_vec(),
@@ -226,6 +229,7 @@ fn counting(args: &cli::DecodeArgs) -> Result<Counting, Invalid> {
     Ok(Counting {
         max_digests: within("--mysql.max-digests", args.max_digests, Decode::MAX_DIGESTS)?,
         digest_text: args.digest_text(),
+        digest_histograms: args.digest_histograms,
         max_users: within("--mysql.max-users", args.max_users, Decode::MAX_ASKERS)?,
         max_clients: within("--mysql.max-clients", args.max_clients, Decode::MAX_ASKERS)?,
         latency_buckets: durations("--mysql.latency-buckets", &args.latency_buckets, Counting::MAX_BUCKETS)?,

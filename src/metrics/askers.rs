@@ -4,8 +4,8 @@ use prometheus::proto::MetricFamily;
 
 use super::{
     family::Family,
-    mysql::seconds,
     names::{self, Metric},
+    number::seconds,
 };
 use crate::stats::{Stats, askers::Row, digests::DigestStats};
 

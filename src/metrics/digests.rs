@@ -8,12 +8,15 @@ use prometheus::proto::MetricFamily;
 
 use super::{
     family::Family,
-    mysql::seconds,
+    latencies::histogram,
     names::{self, Metric},
+    number::seconds,
 };
 use crate::stats::{
     Stats,
     digests::{DigestStats, Shown},
+    durations::Coarse,
+    native::{Resolution, Snapshot},
 };
 
 /// What stands for the digests, and their schemas, that are not shown.
@@ -29,8 +32,25 @@ pub(super) fn families(stats: &Stats) -> Vec<MetricFamily> {
         counter(&names::MYSQL_DIGEST_ROWS_RETURNED, false, |stats| stats.rows_returned),
         counter(&names::MYSQL_DIGEST_ROWS_AFFECTED, false, |stats| stats.rows_affected),
     ];
+    families.extend(durations(stats).filter(|_| stats.digest_histograms));
     families.extend(info(&stats.digests));
     families
+}
+
+/// Histograms of the digests that were answered.
+fn durations(stats: &Stats) -> Option<MetricFamily> {
+    let mut family = Family::new(&names::MYSQL_DIGEST_DURATION);
+    let mut add = |labels: &[&str], durations: &Coarse<f64>| {
+        if durations.count() > 0.0 {
+            let native = Snapshot::of(&durations.exponential, Resolution::default());
+            family.push_native_histogram(labels, &histogram(durations, &stats.scale), &native, &[]);
+        }
+    };
+    for shown in &stats.digests {
+        add(&[&shown.id.to_string(), &shown.schema], &shown.durations);
+    }
+    add(&[OTHER, OTHER], &stats.other_durations);
+    (!family.is_empty()).then(|| family.build())
 }
 
 /// One counter; the digests for which it is 0 are left out unless it is `always` shown.
@@ -81,6 +101,7 @@ mod tests {
             schema: schema.into(),
             text: text.map(Into::into),
             stats: DigestStats { queries, nanos: 1e9, errors: 0.0, rows_returned: 0.0, rows_affected: 14.0 },
+            durations: Coarse::default(),
         };
         let mut stats = Stats::default();
         stats.digests = vec![shown("", 2.0, None), shown("shop", 4.0, Some("select \"?\""))];

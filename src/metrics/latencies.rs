@@ -7,8 +7,8 @@ use prometheus::proto::MetricFamily;
 use super::{
     exemplar::Exemplar,
     family::{Family, HistogramSample},
-    mysql::seconds,
     names,
+    number::seconds,
 };
 use crate::{
     digest::Statement,
@@ -101,7 +101,7 @@ fn exemplars(traced: &[Traced], of: &str) -> Vec<Exemplar> {
 
 /// Rounded, as the formats want integers. Rounding keeps the order, so no bucket exceeds the next one or the count, and
 /// none ever falls.
-fn histogram(latency: &Latency<f64>, scale: &Scale) -> HistogramSample {
+pub(super) fn histogram<const SCHEMA: i8>(latency: &Latency<f64, SCHEMA>, scale: &Scale) -> HistogramSample {
     HistogramSample {
         buckets: latency
             .cumulative(scale)

@@ -80,10 +80,6 @@ fn statements(stats: &Stats) -> Vec<MetricFamily> {
     vec![counts.build(), returned.build(), affected.build()]
 }
 
-pub(super) fn seconds(nanos: f64) -> f64 {
-    nanos / 1e9
-}
-
 fn connections(stats: &Stats) -> [MetricFamily; 6] {
     let logins =
         stats.estimated.logins().fold(Family::new(&names::MYSQL_LOGINS), |family, (login, count)| {

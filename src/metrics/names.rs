@@ -133,6 +133,8 @@ metrics! {
         "Estimated rows in result sets of a digest that returns any.";
     MYSQL_DIGEST_ROWS_AFFECTED = Counter "dbwire_mysql_digest_rows_affected_total" ["digest", "schema"]
         "Estimated rows affected by a digest that affects any.";
+    MYSQL_DIGEST_DURATION = Histogram "dbwire_mysql_digest_duration_seconds" ["digest", "schema"]
+        "Time from the last byte of a request to the last byte of its response, by digest (--mysql.digest-histograms).";
     MYSQL_DIGEST_INFO = Gauge "dbwire_mysql_digest_info" ["digest", "digest_text"]
         "1, with the start of a digest's normalised text: no literals, no comments.";
     MYSQL_USER_QUERIES = Counter "dbwire_mysql_user_queries_total" ["user"]

@@ -1,6 +1,12 @@
-//! Numbers as the text formats write them.
+//! Numbers in base units, and as the text formats write them.
 
 use std::{fmt, io};
+
+/// Nanoseconds as the base unit of time.
+#[cfg(feature = "capture")]
+pub(super) fn seconds(nanos: f64) -> f64 {
+    nanos / 1e9
+}
 
 /// A sample's value. Whole numbers, which most are, have no point; what is not finite is as Go's `ParseFloat` and
 /// OpenMetrics both read it.

@@ -1,7 +1,7 @@
 //! What the decoder tells.
 
 pub use super::statement::{StatementRef, TraceRef};
-use super::{command::Command, schema::SchemaId, tls};
+use super::{command::Command, schema::SchemaId};
 use crate::digest::Escapes;
 
 /// What a session knows of a statement besides its text.
@@ -52,6 +52,34 @@ impl Login {
     }
 }
 
+/// Versions of TLS, as the server's hello chose them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.3.
+    Tls13,
+    /// TLS 1.2.
+    Tls12,
+    /// An older one.
+    Older,
+    /// The hello was not seen.
+    Unknown,
+}
+
+impl TlsVersion {
+    /// Every version, in the order of the enum (its discriminants index counters).
+    pub const ALL: [Self; 4] = [Self::Tls13, Self::Tls12, Self::Older, Self::Unknown];
+
+    /// Value of the `version` label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Tls13 => "1.3",
+            Self::Tls12 => "1.2",
+            Self::Older => "older",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A command's response, complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
@@ -87,7 +115,7 @@ pub enum Event {
     /// A TLS handshake ended: `complete` if the server answered the login inside it.
     TlsHandshake {
         /// What the server chose.
-        version: tls::Version,
+        version: TlsVersion,
         /// Whether it led to anything.
         complete: bool,
     },

@@ -10,12 +10,16 @@
 //! longer login exchange (another authentication method, a full exchange of caching_sha2_password) from commands.
 
 mod cut;
+mod hello;
+mod record;
 
-use super::event::{Event, Observer, Reply, StatementRef};
+pub use record::begins_records;
+
+use record::{Record, Records, content};
+
+use super::event::{Event, Observer, Reply, StatementRef, TlsVersion};
 use crate::{digest::Statement, mysql::command::Command, packet::Timestamp, stream::Direction};
 
-/// Longest record: 2^14 bytes of plaintext and what TLS 1.2 allows a cipher to add (RFC 5246 section 6.2.3).
-const LONGEST_RECORD: u16 = (1 << 14) + 2048;
 /// Bytes kept of the server's first handshake message: its hello of TLS 1.3 is shorter, and of an older one the start
 /// tells enough.
 const HELLO_BYTES: usize = 192;
@@ -29,154 +33,6 @@ const ALERT_1_3: u16 = 2 + TLS_1_3_OVERHEAD;
 const MOST_BEFORE_FINISHED: u8 = 4;
 /// Exchanges of the longest beginning: a Finished answered by tickets, the login request, another method, a password.
 const MOST_OF_LOGIN: u8 = 4;
-/// Records of one segment that are looked at to tell TLS in mid-stream.
-const MOST_RECORDS: usize = 16;
-
-/// Content types (RFC 8446 appendix B.1).
-mod content {
-    pub(super) const CHANGE_CIPHER_SPEC: u8 = 20;
-    pub(super) const ALERT: u8 = 21;
-    pub(super) const HANDSHAKE: u8 = 22;
-    pub(super) const APPLICATION_DATA: u8 = 23;
-}
-
-/// Protocol versions, as the server's hello chose them: the values of the `version` label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
-    /// TLS 1.3.
-    Tls13,
-    /// TLS 1.2.
-    Tls12,
-    /// An older one.
-    Older,
-    /// The hello was not seen.
-    Unknown,
-}
-
-impl Version {
-    /// Every version, in the order of the enum (its discriminants index counters).
-    pub const ALL: [Self; 4] = [Self::Tls13, Self::Tls12, Self::Older, Self::Unknown];
-
-    /// Value of the `version` label.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Tls13 => "1.3",
-            Self::Tls12 => "1.2",
-            Self::Older => "older",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// One record's header, once its last byte has arrived.
-#[derive(Debug, Clone, Copy)]
-struct Record {
-    kind: u8,
-    length: u16,
-    first_at: Timestamp,
-    at: Timestamp,
-}
-
-/// Where records begin and end in one direction.
-#[derive(Debug, Clone, Copy, Default)]
-struct Records {
-    header: [u8; 5],
-    header_length: u8,
-    remaining: u16,
-    first_at: Timestamp,
-    lost: bool,
-}
-
-impl Records {
-    fn is_at_boundary(&self) -> bool {
-        self.header_length == 0
-    }
-
-    /// Takes bytes up to the end of a record, or of `bytes`. A header that is none makes the direction lost.
-    fn next<'a>(&mut self, bytes: &mut &'a [u8], at: Timestamp) -> Option<(Option<Record>, &'a [u8])> {
-        if self.is_at_boundary() {
-            self.first_at = at;
-        }
-        while self.header_length < 5 {
-            let (byte, rest) = bytes.split_first()?;
-            *bytes = rest;
-            *self.header.get_mut(usize::from(self.header_length))? = *byte;
-            self.header_length += 1;
-            if self.header_length == 5 {
-                let Some(length) = record_length(self.header) else {
-                    self.lost = true;
-                    return None;
-                };
-                self.remaining = length;
-            }
-        }
-        let here = bytes.len().min(usize::from(self.remaining));
-        let (body, rest) = bytes.split_at_checked(here)?;
-        *bytes = rest;
-        self.remaining -= here as u16;
-        Some((self.complete(at), body))
-    }
-
-    fn complete(&mut self, at: Timestamp) -> Option<Record> {
-        if self.header_length < 5 || self.remaining > 0 {
-            return None;
-        }
-        self.header_length = 0;
-        let [kind, _, _, high, low] = self.header;
-        Some(Record { kind, length: u16::from_be_bytes([high, low]), first_at: self.first_at, at })
-    }
-
-    /// Whether `length` missing bytes are all of one record's body.
-    fn holds(&self, length: u32) -> bool {
-        !self.lost && self.header_length == 5 && length <= u32::from(self.remaining)
-    }
-
-    /// The record under way, if its header is known, as if it were complete.
-    fn abandon(&mut self, at: Timestamp) -> Option<Record> {
-        self.remaining = 0;
-        self.complete(at)
-    }
-
-    /// `length` bytes are missing: harmless inside a record's body.
-    fn skip(&mut self, length: u32, at: Timestamp) -> Option<Record> {
-        match u16::try_from(length) {
-            Ok(length) if self.header_length == 5 && length <= self.remaining => {
-                self.remaining -= length;
-                self.complete(at)
-            }
-            _ => {
-                self.lost = true;
-                None
-            }
-        }
-    }
-}
-
-/// The length in a record's header; `None` if it is no such header.
-fn record_length(header: [u8; 5]) -> Option<u16> {
-    let [kind, major, minor, high, low] = header;
-    let length = u16::from_be_bytes([high, low]);
-    let known = (content::CHANGE_CIPHER_SPEC..=content::APPLICATION_DATA).contains(&kind);
-    (known && major == 3 && minor <= 4 && length <= LONGEST_RECORD).then_some(length)
-}
-
-/// Whether a segment begins with TLS application data, and holds nothing but records, the last maybe cut.
-pub fn begins_records(mut bytes: &[u8]) -> bool {
-    if bytes.first() != Some(&content::APPLICATION_DATA) {
-        return false;
-    }
-    for _ in 0..MOST_RECORDS {
-        let Some((header, rest)) = bytes.split_first_chunk::<5>() else { return false };
-        let Some(length) = record_length(*header).filter(|length| *length > 0) else { return false };
-        match rest.get(usize::from(length)..) {
-            Some([]) => return true,
-            Some(next) => bytes = next,
-            None => return rest.len() >= 1000,
-        }
-    }
-    true
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// Until the client's first application data; in TLS 1.3 its Finished is counted down.
@@ -214,7 +70,7 @@ pub struct Tls {
     client: Records,
     server: Records,
     stage: Stage,
-    version: Version,
+    version: TlsVersion,
     /// What the cipher adds to each record, if that is fixed.
     overhead: Option<u16>,
     /// The server's first handshake record.
@@ -233,7 +89,7 @@ impl Tls {
             client: Records::default(),
             server: Records::default(),
             stage: Stage::Handshake { before_finished: MOST_BEFORE_FINISHED },
-            version: Version::Unknown,
+            version: TlsVersion::Unknown,
             overhead: None,
             hello: Vec::new(),
             exchange: None,
@@ -267,7 +123,7 @@ impl Tls {
         }
         while !bytes.is_empty() {
             let Some((record, body)) = self.records(direction).next(&mut bytes, at) else { break };
-            if direction == Direction::ToClient && self.version == Version::Unknown {
+            if direction == Direction::ToClient && self.version == TlsVersion::Unknown {
                 self.keep_hello(body);
             }
             if let Some(record) = record {
@@ -325,11 +181,11 @@ impl Tls {
     }
 
     fn client_record(&mut self, record: Record, observer: &mut impl Observer) {
-        if self.version == Version::Tls13 && record.length == ALERT_1_3 {
+        if self.version == TlsVersion::Tls13 && record.length == ALERT_1_3 {
             return;
         }
         if let Stage::Handshake { before_finished } = self.stage {
-            if self.version == Version::Tls13 && before_finished > 0 {
+            if self.version == TlsVersion::Tls13 && before_finished > 0 {
                 let left = if FINISHED.contains(&record.length) { 0 } else { before_finished - 1 };
                 self.stage = Stage::Handshake { before_finished: left };
                 return;
@@ -422,14 +278,13 @@ impl Tls {
 
     fn keep_hello(&mut self, body: &[u8]) {
         let room = HELLO_BYTES.saturating_sub(self.hello.len());
-        let [kind, ..] = self.server.header;
-        if kind == content::HANDSHAKE {
+        if self.server.kind() == content::HANDSHAKE {
             self.hello.extend_from_slice(body.get(..room).unwrap_or(body));
         }
     }
 
     fn read_hello(&mut self) {
-        if self.version == Version::Unknown
+        if self.version == TlsVersion::Unknown
             && let Some((version, cipher)) = hello::parse(&self.hello)
         {
             self.version = version;
@@ -447,76 +302,6 @@ impl Default for Tls {
 
 /// What stands for every statement that cannot be seen.
 const ENCRYPTED: StatementRef = StatementRef::unseen(Statement::Encrypted);
-
-/// The server's hello (RFC 8446 section 4.1.3).
-mod hello {
-    use super::{TLS_1_3_OVERHEAD, Version};
-
-    const SERVER_HELLO: u8 = 2;
-    const SUPPORTED_VERSIONS: u16 = 43;
-
-    /// Version and cipher suite of a ServerHello at the start of a handshake record's body.
-    pub(super) fn parse(body: &[u8]) -> Option<(Version, u16)> {
-        let mut reader = Reader(body);
-        if reader.take(1)? != [SERVER_HELLO] {
-            return None;
-        }
-        reader.take(3)?; // length
-        let legacy = reader.u16()?;
-        reader.take(32)?; // random
-        let [session] = reader.array()?;
-        reader.take(usize::from(session))?;
-        let cipher = reader.u16()?;
-        reader.take(1)?; // compression
-        let mut version = legacy;
-        let extensions = reader.u16().unwrap_or(0);
-        let mut extensions = Reader(reader.0.get(..usize::from(extensions)).unwrap_or(reader.0));
-        while let Some((kind, length)) = extensions.u16().zip(extensions.u16()) {
-            let Some(data) = extensions.take(usize::from(length)) else { break };
-            if let (SUPPORTED_VERSIONS, [high, low]) = (kind, data) {
-                version = u16::from_be_bytes([*high, *low]);
-            }
-        }
-        let version = match version {
-            0x0304 => Version::Tls13,
-            0x0303 => Version::Tls12,
-            _ => Version::Older,
-        };
-        Some((version, cipher))
-    }
-
-    /// Bytes a cipher suite adds to a record; `None` where that depends on what is encrypted (CBC).
-    /// <https://www.iana.org/assignments/tls-parameters/tls-parameters.xhtml#tls-parameters-4>
-    pub(super) const fn overhead(version: Version, cipher: u16) -> Option<u16> {
-        match (version, cipher) {
-            (Version::Tls13, _) => Some(TLS_1_3_OVERHEAD),
-            // ChaCha20-Poly1305: a tag of 16 bytes (RFC 7905).
-            (Version::Tls12, 0xcca8..=0xccae) => Some(16),
-            // AES-GCM: an explicit nonce of 8 bytes and the tag (RFC 5288, RFC 5289).
-            (Version::Tls12, 0x009c..=0x00a7 | 0xc02b..=0xc032) => Some(24),
-            _ => None,
-        }
-    }
-
-    /// Big-endian, unlike MySQL's.
-    struct Reader<'a>(&'a [u8]);
-
-    impl<'a> Reader<'a> {
-        fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-            let (head, tail) = self.0.split_at_checked(count)?;
-            self.0 = tail;
-            Some(head)
-        }
-
-        fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-            self.take(N)?.try_into().ok()
-        }
-
-        fn u16(&mut self) -> Option<u16> {
-            self.array().map(u16::from_be_bytes)
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

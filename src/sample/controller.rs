@@ -109,7 +109,8 @@ impl Controller {
         if let Some(before) = self.before_cut.take()
             && share > 0.0
         {
-            self.cut_gain = (before / share).clamp(1.0, 32.0);
+            let sampled = f64::from(1_u32 << self.level().extra_bits);
+            self.cut_gain = (before / share / sampled).clamp(1.0, 32.0);
         }
         self.since_relaxed = self.since_relaxed.saturating_add(1);
         let step = self.tightened(share, load.dropped).or_else(|| self.relaxed(share))?;
@@ -138,11 +139,8 @@ impl Controller {
             return Some((self.step + halvings).min(self.most_steps));
         }
         // What a cut saves is known only afterwards. A little too much it may mend; else it is taken to save nothing.
-        if halvings == 1 {
-            self.before_cut = Some(share);
-            return Some(1);
-        }
-        Some((1 + halvings).min(self.most_steps))
+        self.before_cut = Some(share);
+        Some(if halvings == 1 { 1 } else { (1 + halvings).min(self.most_steps) })
     }
 
     /// The step before, once there has been room for it long enough.
@@ -210,6 +208,19 @@ mod tests {
         controller.step(load(0.9));
         let steps = (0..400).filter(|_| controller.step(load(0.001)).is_some()).count();
         assert_eq!((controller.level(), steps), (Level { cut: false, extra_bits: 0 }, 5));
+    }
+
+    #[test]
+    fn what_a_cut_saved_is_known_whatever_was_done_beside_it() {
+        let mut controller = Controller::new(0.12, 8);
+        let steps: Vec<Level> = (0..3600)
+            .filter_map(|_| controller.step(load(cost(controller.level(), 0.72, 24.0, 0.0))))
+            .collect();
+        let raised = Level { cut: true, extra_bits: 3 };
+        assert_eq!(
+            (steps[0], steps.len(), controller.level()),
+            (raised, 4, Level { cut: true, extra_bits: 0 })
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{
     askers::Row,
     digests::{DigestStats, Shown},
+    durations::Coarse,
     latency::Scale,
     tally::Tally,
     traces::Traced,
@@ -79,6 +80,10 @@ pub struct Stats {
     pub traced: Vec<Traced>,
     /// All other statements, those without a digest included.
     pub other_digests: DigestStats<f64>,
+    /// How long those took.
+    pub other_durations: Coarse<f64>,
+    /// Whether durations are to be exported by digest.
+    pub digest_histograms: bool,
     /// Users, *unknown* and *other* first, where they are counted.
     pub users: Vec<Row>,
     /// Clients likewise.
@@ -127,6 +132,8 @@ impl Stats {
             digests: Vec::new(),
             traced: Vec::new(),
             other_digests: DigestStats::default(),
+            other_durations: Coarse::default(),
+            digest_histograms: counting.digest_histograms,
             users: Vec::new(),
             clients: Vec::new(),
             opened: 0,

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    exponential::Count,
+    count::{self, Count},
+    durations::{Coarse, Durations},
+    latency::Scale,
     schemas::{Full, Schemas},
-    tally::{self, Stratum, Weights},
+    tally::{Stratum, Weights},
     texts::Texts,
     top::{self, Top},
 };
@@ -64,7 +66,7 @@ impl<N: Count> DigestStats<N> {
     /// The sum of both.
     #[must_use]
     pub fn plus(mut self, other: &Self) -> Self {
-        self.zip(other, tally::add);
+        self.zip(other, count::add);
         self
     }
 }
@@ -88,9 +90,34 @@ impl Counters {
     pub(super) fn fold(&mut self, weights: Weights) {
         for (cut, weight) in self.cut.iter_mut().zip(weights) {
             if let Some(weight) = weight {
-                self.estimated.zip(&std::mem::take(cut), tally::weighted(weight));
+                self.estimated.zip(&std::mem::take(cut), count::weighted(weight));
             }
         }
+    }
+}
+
+/// What is kept for a digest.
+#[derive(Debug, Clone, Default)]
+struct Counted {
+    counters: Counters,
+    durations: Durations,
+}
+
+impl top::Value for Counted {
+    fn leave(&mut self) {
+        self.durations.begin_anew();
+    }
+}
+
+impl Counted {
+    fn cut(&mut self) {
+        self.counters.cut();
+        self.durations.cut();
+    }
+
+    fn fold(&mut self, weights: Weights) {
+        self.counters.fold(weights);
+        self.durations.fold(weights);
     }
 }
 
@@ -105,6 +132,8 @@ pub struct Shown {
     pub text: Option<Arc<str>>,
     /// What it is estimated to have done while it was shown.
     pub stats: DigestStats<f64>,
+    /// How long its statements are estimated to have taken then.
+    pub durations: Coarse<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -134,7 +163,7 @@ pub struct Digests {
     /// `None` if texts are not wanted.
     texts: Option<Texts>,
     schemas: Schemas,
-    top: Top<Key, Counters, Option<Arc<str>>>,
+    top: Top<Key, Counted, Option<Arc<str>>>,
     select_at: Timestamp,
 }
 
@@ -171,21 +200,23 @@ impl Digests {
     /// A statement was sent.
     #[inline]
     pub fn sent(&mut self, stratum: Stratum, statement: StatementRef) {
-        self.weigh(statement, 0).seen[stratum as usize].queries += 1;
+        self.weigh(statement, 0).counters.seen[stratum as usize].queries += 1;
     }
 
-    /// A statement was answered, or a command about it.
+    /// A statement was answered, or a command about it. All durations are placed on one `scale`.
     #[inline]
-    pub fn answered(&mut self, stratum: Stratum, statement: StatementRef, reply: &Reply) {
-        let counters = if reply.command.runs_statement() {
-            self.weigh(statement, reply.duration)
+    pub fn answered(&mut self, stratum: Stratum, statement: StatementRef, reply: &Reply, scale: &Scale) {
+        let counted = if reply.command.runs_statement() {
+            let counted = self.weigh(statement, reply.duration);
+            counted.durations.observe(stratum, scale.place(reply.duration));
+            counted
         } else {
             match Key::of(statement) {
                 Some(key) => self.top.value_mut(&key),
                 None => self.top.other_mut(),
             }
         };
-        counters.seen[stratum as usize].answered(reply);
+        counted.counters.seen[stratum as usize].answered(reply);
     }
 
     /// The text of a digest, if it is known and wanted.
@@ -196,7 +227,7 @@ impl Digests {
     /// A statement is one event when it is sent and one when it is answered: together they weigh its time and the mean
     /// time of a statement.
     #[inline]
-    fn weigh(&mut self, statement: StatementRef, nanos: u64) -> &mut Counters {
+    fn weigh(&mut self, statement: StatementRef, nanos: u64) -> &mut Counted {
         let Some(key) = Key::of(statement) else { return self.top.other_mut() };
         let texts = &mut self.texts;
         self.top.add(key, nanos, || texts.as_mut()?.get(key.id))
@@ -210,12 +241,12 @@ impl Digests {
 
     /// A slice ends.
     pub fn cut(&mut self) {
-        self.top.values_mut().for_each(Counters::cut);
+        self.top.values_mut().for_each(Counted::cut);
     }
 
     /// Packet time has reached `now`, and what was seen in the slices that ended is worth `weights`.
     pub fn fold(&mut self, now: Timestamp, weights: Weights) {
-        self.top.values_mut().for_each(|counters| counters.fold(weights));
+        self.top.values_mut().for_each(|counted| counted.fold(weights));
         if self.is_due(now) {
             self.select_at = Timestamp(now.0.saturating_add(SELECT_EVERY));
             self.top.select();
@@ -224,20 +255,22 @@ impl Digests {
 
     /// The shown digests, by id and schema.
     pub fn shown(&self) -> Vec<Shown> {
-        let row = |(key, text, counters): (&Key, &Option<Arc<str>>, &Counters)| Shown {
+        let row = |(key, text, counted): (&Key, &Option<Arc<str>>, &Counted)| Shown {
             id: key.id,
             schema: self.schemas.label(key.schema),
             text: text.clone(),
-            stats: counters.estimated,
+            stats: counted.counters.estimated,
+            durations: counted.durations.estimated(),
         };
         let mut shown: Vec<Shown> = self.top.shown().map(row).collect();
         shown.sort_unstable_by(|one, other| (one.id, &one.schema).cmp(&(other.id, &other.schema)));
         shown
     }
 
-    /// All statements that are not in [`Self::shown`].
-    pub fn other(&self) -> DigestStats<f64> {
-        self.top.other().estimated
+    /// All statements that are not in [`Self::shown`], and how long they took.
+    pub fn other(&self) -> (DigestStats<f64>, Coarse<f64>) {
+        let other = self.top.other();
+        (other.counters.estimated, other.durations.estimated())
     }
 }
 
@@ -260,10 +293,14 @@ mod tests {
         }
     }
 
+    fn scale() -> Scale {
+        Scale::new(vec![1_000], vec![])
+    }
+
     fn run(digests: &mut Digests, sql: &str, context: Context) {
         let statement = digests.identify(sql.as_bytes(), context);
         digests.sent(Stratum::Lasting, statement);
-        digests.answered(Stratum::New, statement, &reply(Command::Query, statement));
+        digests.answered(Stratum::New, statement, &reply(Command::Query, statement), &scale());
     }
 
     #[test]
@@ -274,23 +311,22 @@ mod tests {
             run(&mut digests, sql, Context { schema, ..CONTEXT });
         }
         let fetched = digests.identify(b"select 3", Context { schema: shop, ..CONTEXT });
-        digests.answered(Stratum::New, fetched, &reply(Command::StmtFetch, fetched));
+        digests.answered(Stratum::New, fetched, &reply(Command::StmtFetch, fetched), &scale());
         digests.cut();
         digests.fold(Timestamp(0), [Some(1.0), Some(10.0)]);
-        let row = |schema: &str, queries: f64, rows_returned: f64| Shown {
-            id: DigestId::of(b"select ?"),
-            schema: schema.into(),
-            text: Some("select ?".into()),
-            stats: DigestStats {
-                queries,
-                nanos: queries * 100.0,
-                errors: 0.0,
-                rows_returned,
-                rows_affected: rows_returned * 1.5,
-            },
-        };
-        assert_eq!(digests.shown(), [row("", 1.0, 20.0), row("shop", 2.0, 60.0)]);
-        assert_eq!(digests.other(), DigestStats::default());
+        let [none, shop] = &digests.shown()[..] else { panic!("two schemas") };
+        for (shown, schema, queries, rows_returned) in [(none, "", 1.0, 20.0), (shop, "shop", 2.0, 60.0)] {
+            assert_eq!((shown.id, &*shown.schema), (DigestId::of(b"select ?"), schema));
+            assert_eq!(shown.text.as_deref(), Some("select ?"));
+            let (nanos, rows_affected) = (queries * 100.0, rows_returned * 1.5);
+            assert_eq!(
+                shown.stats,
+                DigestStats { queries, nanos, errors: 0.0, rows_returned, rows_affected }
+            );
+            // A fetch is no execution.
+            assert_eq!((shown.durations.count(), shown.durations.sum_nanos()), (queries * 10.0, nanos));
+        }
+        assert_eq!(digests.other(), Default::default());
     }
 
     #[test]
@@ -303,6 +339,7 @@ mod tests {
         digests.fold(Timestamp(0), [Some(1.0); 2]);
         let [shown] = &digests.shown()[..] else { panic!("one place") };
         assert_eq!((shown.stats.queries, shown.text.clone()), (2.0, None));
-        assert_eq!((digests.other().queries, digests.other().nanos), (2.0, 20.0));
+        let (other, durations) = digests.other();
+        assert_eq!((other.queries, other.nanos, durations.count()), (2.0, 20.0, 2.0));
     }
 }

@@ -1,61 +1,34 @@
 //! Counts of durations in buckets that grow by a constant factor: what quantiles and native histograms are made of.
 //!
-//! The buckets are those of a native histogram of schema [`SCHEMA`]: each power of two of seconds is cut into
-//! 2^`SCHEMA` of them, and a bucket's upper bound belongs to it
+//! The buckets are those of a native histogram of schema [`FINEST`], or of a lower one: each power of two of seconds is
+//! cut into 2^schema of them, and a bucket's upper bound belongs to it
 //! (<https://prometheus.io/docs/specs/native_histograms/#standard-schemas>). Their number is fixed, so that counting a
 //! duration is an addition, and two tallies add up place by place.
 
+use super::count::Count;
+
 /// Sixteen buckets for each power of two: each is 4.4 % wide, so that a quantile is within 2.2 % of the truth.
-pub const SCHEMA: i8 = 4;
-const STEPS: i32 = 1 << SCHEMA;
+pub const FINEST: i8 = 4;
+/// Four of them: 19 % wide, so that a quantile is within 9 %.
+pub const COARSE: i8 = 2;
+const STEPS: i32 = 1 << FINEST;
 /// Durations up to 2^-20 s (0.95 µs) are one bucket, the *zero bucket*: no clock of a capture tells them apart.
 const ZERO_POWER: i32 = -20;
 /// The upper bound of the zero bucket in seconds.
 pub const ZERO_THRESHOLD: f64 = 1.0 / (1 << -ZERO_POWER) as f64;
 /// Those above 2^15 s (9.1 h, more than a connection may be idle) are in the last bucket.
 const LAST_POWER: i32 = 15;
-/// The zero bucket and the others.
-const COUNTERS: usize = 1 + ((LAST_POWER - ZERO_POWER) * STEPS) as usize;
-/// Index of the first bucket behind the zero bucket, as Prometheus numbers them: its upper bound is `2^(index / STEPS)`.
-const FIRST_INDEX: i32 = ZERO_POWER * STEPS + 1;
+/// How many places there are: the zero bucket and the others.
+pub const PLACES: usize = 1 + ((LAST_POWER - ZERO_POWER) * STEPS) as usize;
 
-/// A number of durations: what was seen, or an estimate of what there was.
-pub trait Count: Copy + Default + PartialEq {
-    /// As a number that may have a fraction.
-    fn as_f64(self) -> f64;
-    /// The sum of both; the largest number there is if it is beyond.
-    #[must_use]
-    fn plus(self, more: Self) -> Self;
-}
-
-impl Count for u64 {
-    fn as_f64(self) -> f64 {
-        self as f64
-    }
-
-    fn plus(self, more: Self) -> Self {
-        self.saturating_add(more)
-    }
-}
-
-impl Count for f64 {
-    fn as_f64(self) -> f64 {
-        self
-    }
-
-    fn plus(self, more: Self) -> Self {
-        self + more
-    }
-}
-
-/// Counts of durations by size. Takes 4.5 KiB, all of them when the first duration is counted.
+/// Counts of durations by size. Takes 4.5 KiB ([`COARSE`]: 1.1), all of them when the first duration is counted.
 ///
 /// `Exponential` (of `u64`) tallies what is seen; `Exponential<f64>` sums up tallies that stand for more than
 /// themselves ([`Exponential::fold`]).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Exponential<C = u64>(Option<Box<[C; COUNTERS]>>);
+pub struct Exponential<C = u64, const SCHEMA: i8 = FINEST>(Option<Box<[C]>>);
 
-impl<C> Default for Exponential<C> {
+impl<C, const SCHEMA: i8> Default for Exponential<C, SCHEMA> {
     fn default() -> Self {
         Self(None)
     }
@@ -64,9 +37,6 @@ impl<C> Default for Exponential<C> {
 /// Where durations of a certain length are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(u16);
-
-/// How many places there are.
-pub const PLACES: usize = COUNTERS;
 
 impl Place {
     /// Ascends with the durations; less than [`PLACES`].
@@ -87,7 +57,7 @@ impl Place {
         let step = GUESSES[(fraction >> (FRACTION_BITS - GUESS_BITS)) as usize];
         let step = i32::from(step) + i32::from(fraction > FRACTIONS[usize::from(step)]);
         let place = (power - ZERO_POWER) * STEPS + step;
-        Self(place.clamp(0, COUNTERS as i32 - 1) as u16)
+        Self(place.clamp(0, PLACES as i32 - 1) as u16)
     }
 }
 
@@ -131,13 +101,26 @@ const GUESSES: [u8; 1 << GUESS_BITS] = {
     guesses
 };
 
-impl Exponential {
+impl<C: Copy + Default, const SCHEMA: i8> Exponential<C, SCHEMA> {
+    /// So many places of [`FINEST`] are one here, as a power of two; the zero bucket is one of its own.
+    const MERGED: u32 = (FINEST - SCHEMA) as u32;
+    /// Index of the zero bucket, if it were one like the others, as Prometheus numbers them: the upper bound of a bucket
+    /// is `2^(index / 2^SCHEMA)`.
+    const ZERO_INDEX: i32 = ZERO_POWER << SCHEMA;
+
+    fn counters_mut(&mut self) -> &mut [C] {
+        self.0.get_or_insert_with(|| vec![C::default(); 1 + ((PLACES - 1) >> Self::MERGED)].into())
+    }
+}
+
+impl<const SCHEMA: i8> Exponential<u64, SCHEMA> {
     /// Counts a duration.
     #[inline]
     pub fn observe(&mut self, place: Place) {
         match &mut self.0 {
             Some(counters) => {
-                if let Some(count) = counters.get_mut(place.index()) {
+                let round_up = (1 << Self::MERGED) - 1;
+                if let Some(count) = counters.get_mut((place.index() + round_up) >> Self::MERGED) {
                     *count += 1;
                 }
             }
@@ -147,7 +130,7 @@ impl Exponential {
 
     #[cold]
     fn observe_first(&mut self, place: Place) {
-        self.0 = Some(Box::new([0; COUNTERS]));
+        self.counters_mut();
         self.observe(place);
     }
 
@@ -159,21 +142,21 @@ impl Exponential {
     }
 }
 
-impl Exponential<f64> {
+impl<const SCHEMA: i8> Exponential<f64, SCHEMA> {
     /// Adds what was tallied, each duration `weight` times.
-    pub fn fold(&mut self, tally: &Exponential, weight: f64) {
+    pub fn fold(&mut self, tally: &Exponential<u64, SCHEMA>, weight: f64) {
         let Some(tally) = &tally.0 else { return };
-        let totals = self.0.get_or_insert_with(|| Box::new([0.0; COUNTERS]));
-        totals.iter_mut().zip(tally.iter()).for_each(|(total, count)| *total += *count as f64 * weight);
+        let totals = self.counters_mut().iter_mut();
+        totals.zip(tally.iter()).for_each(|(total, count)| *total += *count as f64 * weight);
     }
 }
 
-impl<C: Count> Exponential<C> {
+impl<C: Count, const SCHEMA: i8> Exponential<C, SCHEMA> {
     /// Adds the durations of another one.
     pub fn add(&mut self, other: &Self) {
         let Some(more) = &other.0 else { return };
-        let counters = self.0.get_or_insert_with(|| Box::new([C::default(); COUNTERS]));
-        counters.iter_mut().zip(more.iter()).for_each(|(count, more)| *count = count.plus(*more));
+        let counters = self.counters_mut().iter_mut();
+        counters.zip(more.iter()).for_each(|(count, more)| *count = count.plus(*more));
     }
 
     /// How many durations there are.
@@ -181,8 +164,8 @@ impl<C: Count> Exponential<C> {
         self.counters().iter().map(|count| count.as_f64()).sum()
     }
 
-    /// The duration in nanoseconds that `share` (0 to 1) of them do not exceed, to 2.2 %; 0 if they are in the zero
-    /// bucket, and `None` if there are none.
+    /// The duration in nanoseconds that `share` (0 to 1) of them do not exceed, to 2.2 % ([`COARSE`]: 9 %); 0 if they are
+    /// in the zero bucket, and `None` if there are none.
     pub fn quantile(&self, share: f64) -> Option<u64> {
         let rank = self.count() * share;
         let mut below = 0.0;
@@ -194,8 +177,8 @@ impl<C: Count> Exponential<C> {
             return Some(0);
         }
         // The middle of the bucket, as a factor.
-        let power = f64::from(FIRST_INDEX - 1 + place as i32) - 0.5;
-        Some(((power / f64::from(STEPS)).exp2() * 1e9) as u64)
+        let power = f64::from(Self::ZERO_INDEX + place as i32) - 0.5;
+        Some(((power / f64::from(1 << SCHEMA)).exp2() * 1e9) as u64)
     }
 
     /// Durations in the zero bucket.
@@ -203,15 +186,15 @@ impl<C: Count> Exponential<C> {
         self.counters().first().map_or(0.0, |zeros| zeros.as_f64())
     }
 
-    /// `(index, count)` of each bucket that is not empty, ascending, as Prometheus numbers them for [`SCHEMA`]; without
+    /// `(index, count)` of each bucket that is not empty, ascending, as Prometheus numbers them for the schema; without
     /// the zero bucket.
     pub fn buckets(&self) -> impl Iterator<Item = (i32, f64)> + '_ {
         let used = self.counters().iter().enumerate().skip(1).filter(|(_, count)| **count != C::default());
-        used.map(|(place, count)| (FIRST_INDEX - 1 + place as i32, count.as_f64()))
+        used.map(|(place, count)| (Self::ZERO_INDEX + place as i32, count.as_f64()))
     }
 
     fn counters(&self) -> &[C] {
-        self.0.as_deref().map_or(&[], |counters| counters)
+        self.0.as_deref().unwrap_or_default()
     }
 }
 

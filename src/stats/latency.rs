@@ -1,8 +1,8 @@
 //! Latency histograms.
 
 use super::{
-    exponential::{Count, Exponential, PLACES, Place},
-    tally,
+    count::{self, Count},
+    exponential::{Exponential, FINEST, PLACES, Place},
 };
 use crate::config::Counting;
 
@@ -17,12 +17,12 @@ pub struct Scale {
 
 /// Counts of durations by bucket, and their sum: seen (`u64`) or estimated (`f64`).
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Latency<N = u64> {
+pub struct Latency<N = u64, const SCHEMA: i8 = FINEST> {
     /// Not cumulative; the last one in use holds what is above every bound.
     buckets: [N; Counting::MAX_BUCKETS + 1],
     sum: N,
     /// The same durations in buckets whose bounds nobody has chosen.
-    pub exponential: Exponential<N>,
+    pub exponential: Exponential<N, SCHEMA>,
 }
 
 /// A duration and the buckets it belongs to, found once for all histograms that it is counted in.
@@ -62,7 +62,7 @@ impl Placed {
     }
 }
 
-impl Latency {
+impl<const SCHEMA: i8> Latency<u64, SCHEMA> {
     /// Counts a duration.
     #[inline]
     pub fn observe(&mut self, Placed { nanos, bucket, place }: Placed) {
@@ -81,20 +81,20 @@ impl Latency {
     }
 }
 
-impl Latency<f64> {
+impl<const SCHEMA: i8> Latency<f64, SCHEMA> {
     /// Adds what was seen with the same scale, each duration `weight` times.
-    pub fn fold(&mut self, seen: &Latency, weight: f64) {
-        tally::zip(&mut self.buckets, &seen.buckets, tally::weighted(weight));
-        tally::weighted(weight)(&mut self.sum, seen.sum);
+    pub fn fold(&mut self, seen: &Latency<u64, SCHEMA>, weight: f64) {
+        count::zip(&mut self.buckets, &seen.buckets, count::weighted(weight));
+        count::weighted(weight)(&mut self.sum, seen.sum);
         self.exponential.fold(&seen.exponential, weight);
     }
 }
 
-impl<N: Count> Latency<N> {
+impl<N: Count, const SCHEMA: i8> Latency<N, SCHEMA> {
     /// Adds what another one counted with the same scale.
     pub fn add(&mut self, other: &Self) {
-        tally::zip(&mut self.buckets, &other.buckets, tally::add);
-        tally::add(&mut self.sum, other.sum);
+        count::zip(&mut self.buckets, &other.buckets, count::add);
+        count::add(&mut self.sum, other.sum);
         self.exponential.add(&other.exponential);
     }
 
@@ -111,7 +111,7 @@ impl<N: Count> Latency<N> {
     /// `(upper bound in nanoseconds, durations ≤ it)`, ascending. `scale` is the one that was observed with.
     pub fn cumulative<'a>(&'a self, scale: &'a Scale) -> impl Iterator<Item = (u64, N)> + 'a {
         scale.bounds.iter().zip(&self.buckets).scan(N::default(), |total, (&bound, &count)| {
-            tally::add(total, count);
+            count::add(total, count);
             Some((bound, *total))
         })
     }
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_bucket_holds_what_is_at_most_its_bound() {
         let scale = Scale::new(vec![100, 250, 1000], vec![]);
-        let mut latency = Latency::default();
+        let mut latency: Latency = Latency::default();
         for nanos in [0, 100, 101, 1000, 1001, u64::MAX / 2] {
             latency.observe(scale.place(nanos));
         }

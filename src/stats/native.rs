@@ -3,13 +3,16 @@
 //! <https://prometheus.io/docs/specs/native_histograms/>, and `io.prometheus.client.Histogram` in
 //! <https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto>.
 
-use super::exponential::{Count, Exponential, SCHEMA, ZERO_THRESHOLD};
+use super::{
+    count::Count,
+    exponential::{Exponential, FINEST, ZERO_THRESHOLD},
+};
 
 /// How fine a native histogram is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resolution {
     /// The factor from one bucket's bound to the next is this at most, if [`Self::most_buckets`] and the tally's own
-    /// ([`SCHEMA`]: 1.044) allow it.
+    /// ([`FINEST`]: 1.044) allow it.
     pub factor: f64,
     /// Most buckets that are not empty. Where there would be more, pairs of neighbours are merged, again and again.
     /// What was not empty never becomes so, hence a histogram only ever becomes coarser. At least 1.
@@ -25,16 +28,16 @@ impl Default for Resolution {
 
 impl Resolution {
     /// The coarsest standard schema whose buckets grow by the factor or less, but neither coarser than -4 nor finer
-    /// than [`SCHEMA`].
+    /// than [`FINEST`].
     fn schema(self) -> i8 {
-        (-4..SCHEMA).find(|schema| (-f64::from(*schema)).exp2().exp2() <= self.factor).unwrap_or(SCHEMA)
+        (-4..FINEST).find(|schema| (-f64::from(*schema)).exp2().exp2() <= self.factor).unwrap_or(FINEST)
     }
 }
 
 /// A native histogram of seconds. Negative buckets there are none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    /// Buckets grow by `2^(2^-schema)`; -4 to [`SCHEMA`].
+    /// Buckets grow by `2^(2^-schema)`; -4 to [`FINEST`].
     pub schema: i8,
     /// The zero bucket holds durations up to this, in seconds.
     pub zero_threshold: f64,
@@ -59,7 +62,10 @@ const MOST_EMPTY: i32 = 2;
 
 impl Snapshot {
     /// What `durations` holds, as fine as `resolution` has it.
-    pub fn of<C: Count>(durations: &Exponential<C>, resolution: Resolution) -> Self {
+    pub fn of<C: Count, const SCHEMA: i8>(
+        durations: &Exponential<C, SCHEMA>,
+        resolution: Resolution,
+    ) -> Self {
         let mut snapshot = Self {
             schema: SCHEMA,
             zero_threshold: ZERO_THRESHOLD,
@@ -138,7 +144,7 @@ mod tests {
     use crate::stats::exponential::Place;
 
     fn of(durations: &[u64], resolution: Resolution) -> Snapshot {
-        let mut tally = Exponential::default();
+        let mut tally: Exponential = Exponential::default();
         durations.iter().for_each(|nanos| tally.observe(Place::of(*nanos)));
         Snapshot::of(&tally, resolution)
     }

@@ -183,7 +183,7 @@ impl Recorder {
         self.stats.observed.clone_from(&self.folded);
         self.cut.iter().chain(&self.seen).for_each(|seen| self.stats.observed.add(seen));
         self.stats.digests = self.digests.shown();
-        self.stats.other_digests = self.digests.other();
+        (self.stats.other_digests, self.stats.other_durations) = self.digests.other();
         self.stats.traced = self.traces.latest();
         if let Some(askers) = &self.askers {
             self.stats.users = askers.users();
@@ -233,7 +233,7 @@ impl Observer for Recorder {
             Event::Statement(statement) => self.digests.sent(self.stratum, *statement),
             Event::Reply(reply) => {
                 if let Some(statement) = reply.statement {
-                    self.digests.answered(self.stratum, statement, reply);
+                    self.digests.answered(self.stratum, statement, reply, &self.stats.scale);
                     self.traces.answered(statement, reply, &self.stats.scale);
                 }
             }

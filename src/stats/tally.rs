@@ -5,7 +5,7 @@
 //! one weight, and each event keeps the weight of its own slice whatever the weights do later.
 
 use super::{
-    exponential::Count,
+    count::{Count, add, weighted, zip},
     latency::{Latency, Scale, Slow},
 };
 use crate::{
@@ -13,8 +13,7 @@ use crate::{
     limits::ERROR_CODES,
     mysql::{
         command::Command,
-        event::{Event, Login, Reply},
-        tls::Version,
+        event::{Event, Login, Reply, TlsVersion},
     },
 };
 
@@ -92,7 +91,7 @@ pub struct Tally<N = u64> {
     commands: [N; Command::ALL.len()],
     statements: [StatementStats<N>; Statement::ALL.len()],
     logins: [N; Login::ALL.len()],
-    tls_handshakes: [[N; 2]; Version::ALL.len()],
+    tls_handshakes: [[N; 2]; TlsVersion::ALL.len()],
     /// By the slot of the code (see [`super::Stats::errors`]); the last one is for codes without a slot.
     pub(super) errors: [N; ERROR_CODES + 1],
     /// Payload bytes to servers, retransmissions apart.
@@ -132,29 +131,14 @@ impl<N: Copy> Tally<N> {
     }
 
     /// TLS handshakes by version: those that failed, and those that did not.
-    pub fn tls_handshakes(&self) -> impl Iterator<Item = (Version, [N; 2])> + '_ {
-        Version::ALL.into_iter().zip(self.tls_handshakes)
+    pub fn tls_handshakes(&self) -> impl Iterator<Item = (TlsVersion, [N; 2])> + '_ {
+        TlsVersion::ALL.into_iter().zip(self.tls_handshakes)
     }
 
     /// Errors whose code has no slot.
     pub fn other_errors(&self) -> N {
         self.errors[ERROR_CODES]
     }
-}
-
-/// Applies `step` to each number of `own` and its like in `other`.
-pub(super) fn zip<N, M: Copy>(own: &mut [N], other: &[M], step: impl Fn(&mut N, M)) {
-    own.iter_mut().zip(other).for_each(|(own, other)| step(own, *other));
-}
-
-/// Adds another number of the same kind.
-pub(super) fn add<N: Count>(own: &mut N, more: N) {
-    *own = own.plus(more);
-}
-
-/// Adds what was seen, each event for `weight`.
-pub(super) fn weighted(weight: f64) -> impl Fn(&mut f64, u64) + Copy {
-    move |own, seen| *own += seen as f64 * weight
 }
 
 impl Tally<f64> {

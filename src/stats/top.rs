@@ -40,6 +40,12 @@ const DECAY: u64 = 8;
 /// Places remembered of keys met lately.
 const GUESSES: usize = 512;
 
+/// What a [`Top`] keeps for a key.
+pub trait Value: Default {
+    /// Its key is not shown any more, though it may return: gives back what is of use to shown ones only.
+    fn leave(&mut self) {}
+}
+
 /// What a [`Top`] counts by.
 pub trait Key: Copy + Eq + Hash {
     /// Bits of it in which few keys agree.
@@ -85,7 +91,7 @@ struct Window {
     nanos: u64,
 }
 
-impl<K: Key, V: Default, L> Top<K, V, L> {
+impl<K: Key, V: Value, L> Top<K, V, L> {
     /// Shows `max` keys at most, and those that are leaving: a tenth more.
     pub fn new(max: usize) -> Self {
         Self {
@@ -191,7 +197,8 @@ impl<K: Key, V: Default, L> Top<K, V, L> {
                 place += 1;
                 continue;
             }
-            let Shown { key, label, value, weight, .. } = self.shown.swap_remove(place);
+            let Shown { key, label, mut value, weight, .. } = self.shown.swap_remove(place);
+            value.leave();
             // It may have become a candidate again while it left.
             let since = self.candidates.remove(&key).map_or(0, |entry| entry.weight - entry.error);
             self.candidates.insert(key, weight.saturating_add(since), Candidate { label, value });

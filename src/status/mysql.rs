@@ -162,7 +162,7 @@ pub struct Digest {
     pub schema: Arc<str>,
     /// The statement without its literals; `None` if it is not known any more, or not wanted.
     pub text: Option<Arc<str>>,
-    /// The duration that 95 % of its statements did not exceed; `None` unless it is known.
+    /// The duration that 95 % of its statements did not exceed, to 9 %; `None` before the first was answered.
     pub p95_seconds: Option<f64>,
     /// What it did while it was shown.
     #[serde(flatten)]

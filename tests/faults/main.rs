@@ -18,6 +18,7 @@ mod scripted;
 mod seccomp;
 mod secured;
 mod server;
+mod server_soak;
 mod soak;
 mod sockets;
 #[path = "../support/mod.rs"]
@@ -30,7 +31,7 @@ mod vitals;
 #[path = "../support/wire.rs"]
 mod wire;
 
-use support::skip;
+use support::{clients::SYSBENCH, mariadb::MariaDb, skip};
 
 use std::{
     any::Any,
@@ -109,6 +110,17 @@ fn under_load_and_faults_nothing_grows_and_nothing_is_lost() {
         return;
     }
     let line = in_namespace(soak::run).unwrap_or_else(|message| panic!("{message}"));
+    let _ = writeln!(std::io::stderr(), "soak: {line}");
+}
+
+#[test]
+fn under_load_of_a_real_server_counts_stay_true_and_estimates_as_near_as_they_say() {
+    let test = "under_load_of_a_real_server_counts_stay_true_and_estimates_as_near_as_they_say";
+    let programs = [MariaDb::PROGRAMS, SYSBENCH, &["ip", "prlimit"]].concat();
+    if !skip::root(test) || !skip::programs(test, &programs) {
+        return;
+    }
+    let line = in_namespace(server_soak::run).unwrap_or_else(|message| panic!("{message}"));
     let _ = writeln!(std::io::stderr(), "soak: {line}");
 }
 

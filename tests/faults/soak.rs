@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What scrapers ask for.
-const ACCEPTS: [&str; 4] = [
+pub(crate) const ACCEPTS: [&str; 4] = [
     "text/plain;version=0.0.4",
     "application/openmetrics-text;version=1.0.0\r\nAccept-Encoding: gzip",
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
@@ -30,7 +30,7 @@ const ACCEPTS: [&str; 4] = [
 const PACE: Duration = Duration::from_millis(40);
 
 /// How long to go on.
-fn length() -> Duration {
+pub(crate) fn length() -> Duration {
     let seconds = env::var("DBWIRE_SOAK_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(15))
 }
@@ -62,7 +62,7 @@ pub(crate) fn run() -> String {
     format!("{} s: {asked} of {asked} counted, {rounds} scrapes, {flat}, one process", length.as_secs())
 }
 
-fn scrape(exporter: &Exporter, accept: &str) {
+pub(crate) fn scrape(exporter: &Exporter, accept: &str) {
     let mut stream = TcpStream::connect(exporter.address()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n")

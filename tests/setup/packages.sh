@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that `make` needs: `packages.sh build`, `test` or `picture`.
+# Installs the Debian packages that `make` needs: `packages.sh build`, `demo`, `test`, `packages` or `picture`.
 #
 # Nothing is asked and no service is started or left enabled. What is there already is not touched, so a second
 # run takes milliseconds: the packages' own state is the stamp. Without root it names what to install; then the
@@ -29,10 +29,13 @@ command -v tshark              | tshark
 command -v tcpdump             | tcpdump
 command -v pt-query-digest     | percona-toolkit
 command -v valgrind            | valgrind
+command -v strace              | strace
 command -v ip ss               | iproute2
 command -v curl                | curl ca-certificates
 command -v openssl             | openssl
-command -v setpriv             | util-linux
+command -v setpriv choom       | util-linux
+command -v systemd-analyze     | systemd
+command -v jsonnet             | jsonnet
 python3 -c "import venv, ensurepip" | python3 python3-venv
 command -v node                | nodejs
 command -v npm                 | npm
@@ -48,6 +51,12 @@ perl -MDBD::mysql -e 1         | perl libdbd-mysql-perl
 ruby -rmysql2 -e 1             | ruby ruby-mysql2
 '
 
+packages_needs="$build_needs"'
+command -v lintian             | lintian
+command -v debootstrap         | debootstrap
+command -v rpm                 | rpm
+'
+
 picture_needs="$test_needs"'
 command -v pngquant            | pngquant
 '
@@ -56,8 +65,9 @@ case "${1:-}" in
 build) needs=$build_needs ;;
 demo) needs=$demo_needs ;;
 test) needs=$test_needs ;;
+packages) needs=$packages_needs ;;
 picture) needs=$picture_needs ;;
-*) echo "usage: $0 build|demo|test|picture" >&2; exit 2 ;;
+*) echo "usage: $0 build|demo|test|packages|picture" >&2; exit 2 ;;
 esac
 
 missing() {

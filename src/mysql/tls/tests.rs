@@ -21,15 +21,15 @@ fn data(length: usize) -> Vec<u8> {
 }
 
 /// A ServerHello, in TLS 1.3 with a session to echo and an extension in front of supported_versions.
-fn hello(version: Version, cipher: u16) -> Vec<u8> {
-    let legacy: u16 = if version == Version::Older { 0x0302 } else { 0x0303 };
+fn hello(version: TlsVersion, cipher: u16) -> Vec<u8> {
+    let legacy: u16 = if version == TlsVersion::Older { 0x0302 } else { 0x0303 };
     let (session, extensions) = match version {
-        Version::Tls13 => (
+        TlsVersion::Tls13 => (
             &[7_u8; 32][..],
             // key_share (51) of 4 bytes, then supported_versions: 3.4.
             &b"\x00\x0e\x00\x33\x00\x04\x00\x1d\x00\x00\x00\x2b\x00\x02\x03\x04"[..],
         ),
-        Version::Tls12 => (&[][..], &b"\x00\x05\xff\x01\x00\x01\x00"[..]),
+        TlsVersion::Tls12 => (&[][..], &b"\x00\x05\xff\x01\x00\x01\x00"[..]),
         _ => (&[][..], &[][..]),
     };
     let body = [
@@ -90,11 +90,11 @@ impl Wire {
     }
 
     /// The handshake up to the client's Finished, which ends with `finished` bytes more in its segment.
-    fn handshake(version: Version, cipher: u16, login: &[u8]) -> Self {
+    fn handshake(version: TlsVersion, cipher: u16, login: &[u8]) -> Self {
         let mut wire = Self::new(Tls::new());
         wire.client(&record(HANDSHAKE, &[1; 300]));
         let change = record(content::CHANGE_CIPHER_SPEC, &[1]);
-        if version == Version::Tls13 {
+        if version == TlsVersion::Tls13 {
             let flight = [hello(version, cipher), change.clone(), data(40), data(1200), data(281), data(53)];
             wire.server(&flight.concat()).client(&[change, data(53), login.to_vec()].concat());
         } else {
@@ -109,18 +109,18 @@ impl Wire {
     }
 
     /// Logged in, with a login answered by a plain OK.
-    fn logged_in(version: Version, cipher: u16) -> Self {
+    fn logged_in(version: TlsVersion, cipher: u16) -> Self {
         let mut wire = Self::handshake(version, cipher, &data(200));
         wire.server(&data(39)).tells(&[&format!("tls {} true", version.label())]);
         wire
     }
 }
 
-const VERSIONS: [(Version, u16); 4] = [
-    (Version::Tls13, AES_128_GCM),
-    (Version::Tls12, ECDHE_AES_256_GCM),
-    (Version::Tls12, ECDHE_CHACHA20),
-    (Version::Tls12, AES_256_CBC),
+const VERSIONS: [(TlsVersion, u16); 4] = [
+    (TlsVersion::Tls13, AES_128_GCM),
+    (TlsVersion::Tls12, ECDHE_AES_256_GCM),
+    (TlsVersion::Tls12, ECDHE_CHACHA20),
+    (TlsVersion::Tls12, AES_256_CBC),
 ];
 
 #[test]
@@ -139,7 +139,7 @@ fn each_burst_that_is_answered_is_a_request() {
 
 #[test]
 fn a_quit_is_not_answered_and_not_counted() {
-    let mut wire = Wire::logged_in(Version::Tls13, AES_128_GCM);
+    let mut wire = Wire::logged_in(TlsVersion::Tls13, AES_128_GCM);
     wire.client(&data(60)).server(&data(80)).client(&data(22)).client(&data(19));
     wire.tells(&["<encrypted>", "reply query <encrypted> 1..1"]);
     wire.close().tells(&[]);
@@ -151,7 +151,7 @@ fn the_finished_is_no_login_wherever_it_comes() {
     for before in [vec![data(53)], vec![data(69)], vec![data(900), data(280), data(53)]] {
         let mut wire = Wire::new(Tls::new());
         wire.client(&record(HANDSHAKE, &[1; 300]));
-        wire.server(&[hello(Version::Tls13, AES_128_GCM), data(40), data(1200), data(53)].concat());
+        wire.server(&[hello(TlsVersion::Tls13, AES_128_GCM), data(40), data(1200), data(53)].concat());
         for record in before {
             wire.client(&record);
         }
@@ -163,10 +163,10 @@ fn the_finished_is_no_login_wherever_it_comes() {
 
 #[test]
 fn tickets_before_the_answer_to_the_login_are_no_request() {
-    let mut wire = Wire::handshake(Version::Tls13, AES_128_GCM, b"");
+    let mut wire = Wire::handshake(TlsVersion::Tls13, AES_128_GCM, b"");
     wire.server(&[data(255), data(255)].concat()).tells(&[]);
     wire.client(&data(200)).server(&data(39)).tells(&["tls 1.3 true"]);
-    let mut wire = Wire::handshake(Version::Tls13, AES_128_GCM, &data(200));
+    let mut wire = Wire::handshake(TlsVersion::Tls13, AES_128_GCM, &data(200));
     wire.server(&[data(255), data(255)].concat()).tells(&["tls 1.3 true"]);
     wire.server(&data(39)).client(&data(60)).tells(&[]);
     wire.server(&data(80)).close().tells(&["<encrypted>", "reply query <encrypted> 1..1"]);
@@ -175,9 +175,9 @@ fn tickets_before_the_answer_to_the_login_are_no_request() {
 #[test]
 fn a_longer_login_is_told_from_requests_by_the_lengths() {
     for (version, cipher, overhead) in [
-        (Version::Tls13, AES_128_GCM, 17),
-        (Version::Tls12, ECDHE_AES_256_GCM, 24),
-        (Version::Tls12, ECDHE_CHACHA20, 16),
+        (TlsVersion::Tls13, AES_128_GCM, 17),
+        (TlsVersion::Tls12, ECDHE_AES_256_GCM, 24),
+        (TlsVersion::Tls12, ECDHE_CHACHA20, 16),
     ] {
         // (what the server asks for, what the client answers), in bytes of packets with their headers.
         for exchange in [
@@ -208,14 +208,14 @@ fn a_longer_login_is_told_from_requests_by_the_lengths() {
 
 #[test]
 fn pipelined_requests_are_one_burst() {
-    let mut wire = Wire::logged_in(Version::Tls13, AES_128_GCM);
+    let mut wire = Wire::logged_in(TlsVersion::Tls13, AES_128_GCM);
     wire.client(&[data(60), data(60), data(60)].concat()).server(&data(80)).server(&data(80)).close();
     wire.tells(&["<encrypted>", "reply query <encrypted> 1..2"]);
 }
 
 #[test]
 fn a_burst_is_timed_from_its_last_byte() {
-    let mut wire = Wire::logged_in(Version::Tls12, ECDHE_AES_256_GCM);
+    let mut wire = Wire::logged_in(TlsVersion::Tls12, ECDHE_AES_256_GCM);
     let burst = [data(16_000), data(16_000), data(500)].concat();
     for piece in burst.chunks(1448) {
         wire.client(piece);
@@ -228,7 +228,7 @@ fn a_burst_is_timed_from_its_last_byte() {
 fn records_may_be_split_at_any_byte() {
     let pieces: Vec<(Direction, Vec<u8>)> = vec![
         (Direction::ToServer, record(HANDSHAKE, &[1; 60])),
-        (Direction::ToClient, [hello(Version::Tls13, AES_128_GCM), data(40), data(53)].concat()),
+        (Direction::ToClient, [hello(TlsVersion::Tls13, AES_128_GCM), data(40), data(53)].concat()),
         (Direction::ToServer, [data(53), data(100)].concat()),
         (Direction::ToClient, data(39)),
         (Direction::ToServer, [data(30), data(31)].concat()),
@@ -266,15 +266,17 @@ fn a_handshake_that_fails_is_told_once_with_the_version_if_it_was_chosen() {
     // The client does not trust the certificate: in the clear in TLS 1.2, encrypted in 1.3.
     let mut wire = Wire::new(Tls::new());
     wire.client(&record(HANDSHAKE, &[1; 300]))
-        .server(&hello(Version::Tls12, ECDHE_CHACHA20))
+        .server(&hello(TlsVersion::Tls12, ECDHE_CHACHA20))
         .client(&refused);
     wire.close().tells(&["tls 1.2 false"]);
     let mut wire = Wire::new(Tls::new());
-    wire.client(&record(HANDSHAKE, &[1; 300])).server(&hello(Version::Tls13, AES_128_GCM)).client(&data(19));
+    wire.client(&record(HANDSHAKE, &[1; 300]))
+        .server(&hello(TlsVersion::Tls13, AES_128_GCM))
+        .client(&data(19));
     wire.tells(&[]).close().tells(&["tls 1.3 false"]);
     // An old server; a connection that just ends.
     let mut wire = Wire::new(Tls::new());
-    wire.client(&record(HANDSHAKE, &[1; 300])).server(&hello(Version::Older, AES_256_CBC)).close();
+    wire.client(&record(HANDSHAKE, &[1; 300])).server(&hello(TlsVersion::Older, AES_256_CBC)).close();
     wire.tells(&["tls older false"]);
     Wire::new(Tls::new()).close().tells(&["tls unknown false"]);
 }
@@ -292,14 +294,14 @@ fn in_mid_stream_nothing_is_counted_that_may_belong_to_a_login() {
 
 #[test]
 fn missing_bytes_of_a_record_s_body_are_stepped_over() {
-    let mut wire = Wire::logged_in(Version::Tls13, AES_128_GCM);
+    let mut wire = Wire::logged_in(TlsVersion::Tls13, AES_128_GCM);
     wire.client(&data(60)).server(&data(4000)[..1000]).gap(Direction::ToClient, 3005).tells(&["<encrypted>"]);
     wire.client(&data(60)).tells(&["reply query <encrypted> 1..2"]);
 }
 
 #[test]
 fn missing_bytes_beyond_a_record_lose_the_place_and_the_request_under_way() {
-    let mut wire = Wire::logged_in(Version::Tls13, AES_128_GCM);
+    let mut wire = Wire::logged_in(TlsVersion::Tls13, AES_128_GCM);
     wire.client(&data(60)).server(&data(80)).tells(&["<encrypted>"]);
     wire.gap(Direction::ToClient, 100).gap(Direction::ToClient, 100).tells(&["desync"]);
     wire.server(b"within a record").tells(&[]);
@@ -351,13 +353,13 @@ fn application_data_and_only_records_begin_a_segment_in_mid_stream() {
 #[test]
 fn the_hello_tells_the_version_and_what_its_cipher_adds() {
     for (version, cipher, overhead) in [
-        (Version::Tls13, AES_128_GCM, Some(17)),
-        (Version::Tls13, 0x1303, Some(17)),
-        (Version::Tls12, ECDHE_AES_256_GCM, Some(24)),
-        (Version::Tls12, 0x009e, Some(24)),
-        (Version::Tls12, ECDHE_CHACHA20, Some(16)),
-        (Version::Tls12, AES_256_CBC, None),
-        (Version::Older, AES_256_CBC, None),
+        (TlsVersion::Tls13, AES_128_GCM, Some(17)),
+        (TlsVersion::Tls13, 0x1303, Some(17)),
+        (TlsVersion::Tls12, ECDHE_AES_256_GCM, Some(24)),
+        (TlsVersion::Tls12, 0x009e, Some(24)),
+        (TlsVersion::Tls12, ECDHE_CHACHA20, Some(16)),
+        (TlsVersion::Tls12, AES_256_CBC, None),
+        (TlsVersion::Older, AES_256_CBC, None),
     ] {
         let hello = hello(version, cipher);
         assert_eq!(hello::parse(&hello[5..]), Some((version, cipher)));

@@ -24,7 +24,7 @@ impl Stats {
             undecoded,
             observed,
             estimated,
-            // All of them are of one sampling.
+            // All of them are of one sampling and one configuration.
             sampling: _,
             scale: _,
             closed,
@@ -35,6 +35,8 @@ impl Stats {
             digests,
             traced,
             other_digests,
+            other_durations,
+            digest_histograms: _,
             users,
             clients,
             opened,
@@ -59,6 +61,7 @@ impl Stats {
         add_rows(&mut self.users, users);
         add_rows(&mut self.clients, clients);
         self.other_digests = self.other_digests.plus(other_digests);
+        self.other_durations.add(other_durations);
         self.quits_owed += quits_owed;
         self.packets += packets;
         self.bytes += bytes;
@@ -92,6 +95,7 @@ fn add_digests(own: &mut Vec<Shown>, other: &[Shown]) {
             Ok(place) => {
                 if let Some(own) = own.get_mut(place) {
                     own.stats = DigestStats::plus(own.stats, &shown.stats);
+                    own.durations.add(&shown.durations);
                     own.text = own.text.take().or_else(|| shown.text.clone());
                 }
             }

@@ -4,6 +4,8 @@ use super::*;
 
 type Counts = Top<u32, u64, ()>;
 
+impl Value for u64 {}
+
 /// Numbers that differ by a multiple of 7 are guessed to be one.
 impl Key for u32 {
     fn spread(&self) -> u64 {

@@ -176,7 +176,7 @@ impl Digest {
             digest: shown.id.to_string(),
             schema: shown.schema.clone(),
             text: shown.text.clone(),
-            p95_seconds: None,
+            p95_seconds: shown.durations.exponential.quantile(0.95).map(|nanos| seconds(nanos as f64)),
             counts: DigestCounts::new(&shown.stats),
         }
     }
