@@ -69,7 +69,7 @@ struct Sink {
 
 impl Sink {
     fn log(&mut self, key: &FlowKey) -> Log<'_> {
-        Log { client: key().client, at: 0, gap: false, told: &mut self.told }
+        Log { client: key.client, at: 0, gap: false, told: &mut self.told }
     }
 }
 
