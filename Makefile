@@ -75,7 +75,7 @@ picture: setup-test ## Take the picture of the page for the documentation (needs
 
 # Seconds of `make soak`.
 SOAK_SECONDS ?= 3600
-soak: setup-test ## As root: an hour of load and faults (SOAK_SECONDS=…): nothing grows, nothing is lost
+soak: setup-test ## As root: an hour of loads, faults and restarts (SOAK_SECONDS=…): nothing grows, nothing is lost
 	DBWIRE_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release --locked --test faults -- --nocapture under_load
 
 # Seconds of each load of `make sampling`.

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::ops::Range;
+
 use crate::{
     config::Counting,
     limits::{Bounds, Limit},
@@ -32,9 +34,6 @@ use crate::{
         flows::{Ending, FlowKey, FlowTable, Handler, Start},
     },
 };
-
-/// What the kernel lets through of every connection.
-const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
 
 /// Nanoseconds of packet time between two ticks.
 const TICK: u64 = 100_000_000;
@@ -253,27 +252,27 @@ impl Pipeline {
         let Some((key, direction)) = self.orient(segment) else { return };
         // The filter has done both for live capture, but for what was in the ring when the plan changed.
         let selected = self.plan.class.contains(key.client.port);
-        // Openings and ends are seen of every connection; with no class there is nothing to learn from them.
-        let change = if self.plan.class.bits() > 0 && segment.flags.any(CONTROL) {
-            self.follow_life(key, direction, segment)
-        } else {
-            None
-        };
+        let change = self.follow_life(key, direction, segment);
         if selected {
             let segment = match (self.plan.reply_bytes, direction) {
                 (Some(most), Direction::ToClient) => cut(*segment, most),
                 _ => *segment,
             };
             self.flows.segment(key, direction, at, segment, &self.bounds, &mut self.sink);
-        } else if segment.flags.any(CONTROL)
+        } else if segment.flags.any(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST)
             && !self.flows.unselected_segment(&key, direction, at, segment, &self.bounds, &mut self.sink)
         {
             self.sink.unselected(change);
         }
     }
 
-    #[cold]
+    /// Openings and ends are seen of every connection; with no class there is nothing to learn from them.
+    #[inline]
     fn follow_life(&mut self, key: FlowKey, direction: Direction, segment: &Segment<'_>) -> Option<Change> {
+        const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
+        if self.plan.class.bits() == 0 || !segment.flags.any(CONTROL) {
+            return None;
+        }
         let control = Control {
             from_client: direction == Direction::ToServer,
             opens: segment.flags.any(TcpFlags::SYN),
@@ -405,16 +404,17 @@ impl Handler<Connection> for Sink {
     #[inline]
     fn receiver<'a>(
         &'a mut self,
-        key: impl Fn() -> FlowKey + 'a,
+        key: &FlowKey,
         connection: &'a mut Connection,
         bounds: &'a Bounds,
     ) -> impl Receiver + 'a {
         let shared = Shared { bounds, codecs: &self.codecs };
         let new = connection.opened_in == self.serial;
         self.recorder.stratum = if new { Stratum::New } else { Stratum::Lasting };
-        self.recorder.turn_to(connection.asker, key().client.address);
+        self.recorder.turn_to(connection.asker, key.client.address);
         Decoder {
-            key,
+            // A copy that costs something, and is of use only then.
+            key: self.recorder.measuring.then_some(*key),
             connection,
             shared,
             recorder: &mut self.recorder,
@@ -447,17 +447,17 @@ impl Handler<Connection> for Sink {
 }
 
 /// One connection's bytes → its session → the counters.
-struct Decoder<'a, K> {
+struct Decoder<'a> {
     connection: &'a mut Connection,
     shared: Shared<'a>,
     recorder: &'a mut Recorder,
     slice: &'a mut Slice<FlowKey>,
     serial: u32,
-    /// Makes its key.
-    key: K,
+    /// Its ends, while single connections are measured.
+    key: Option<FlowKey>,
 }
 
-impl<K: Fn() -> FlowKey> Decoder<'_, K> {
+impl Decoder<'_> {
     /// Runs `feed` on the session and keeps the gauge of visibility right.
     #[inline]
     fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
@@ -478,9 +478,7 @@ impl<K: Fn() -> FlowKey> Decoder<'_, K> {
     /// Keeps what was decoded for this connection's own sums.
     fn measure(&mut self) {
         let measured = self.recorder.take_measured();
-        if measured == [0.0; 3] {
-            return;
-        }
+        let Some(key) = self.key.filter(|_| measured != [0.0; 3]) else { return };
         let stratum = match self.recorder.stratum {
             Stratum::Lasting => &mut self.slice.lasting,
             Stratum::New => &mut self.slice.new,
@@ -492,7 +490,7 @@ impl<K: Fn() -> FlowKey> Decoder<'_, K> {
             sums.iter_mut().zip(measured).for_each(|(sum, more)| *sum += more);
         } else if stratum.len() < MOST_MEASURED {
             self.connection.measured_in = (self.serial, stratum.len() as u32);
-            stratum.push(((self.key)(), measured));
+            stratum.push((key, measured));
         }
     }
 
@@ -504,7 +502,7 @@ impl<K: Fn() -> FlowKey> Decoder<'_, K> {
     }
 }
 
-impl<K: Fn() -> FlowKey> Receiver for Decoder<'_, K> {
+impl Receiver for Decoder<'_> {
     #[inline]
     fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
         self.count_bytes(direction, bytes.len() as u64);
@@ -512,13 +510,18 @@ impl<K: Fn() -> FlowKey> Receiver for Decoder<'_, K> {
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        if why == Missing::Cut {
+        if matches!(why, Missing::Cut | Missing::Needless) {
             self.count_bytes(direction, u64::from(length));
         }
-        // That replies are cut is no loss, nor that a connection was not looked at.
-        if (direction, why) != (Direction::ToClient, Missing::Cut) && why != Missing::Unselected {
+        // That replies are cut is no loss, nor what nobody needed, nor that a connection was not looked at.
+        let whole = matches!(why, Missing::Needless | Missing::Unselected);
+        if !whole && (direction, why) != (Direction::ToClient, Missing::Cut) {
             self.recorder.stats.gaps += 1;
         }
         self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
+    }
+
+    fn needless(&self, direction: Direction) -> Range<u32> {
+        self.connection.session.needless(direction)
     }
 }

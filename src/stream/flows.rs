@@ -117,10 +117,10 @@ pub trait Handler<S> {
     fn start(&mut self, start: Start) -> S;
     /// Its opening was seen (once for each connection).
     fn opened(&mut self);
-    /// Where its bytes go. `key` makes its key, which costs more than most that is done for a segment.
+    /// Where its bytes go.
     fn receiver<'a>(
         &'a mut self,
-        key: impl Fn() -> FlowKey + 'a,
+        key: &FlowKey,
         session: &'a mut S,
         bounds: &'a Bounds,
     ) -> impl Receiver + 'a;
@@ -155,22 +155,13 @@ struct Flow<S> {
     selection: u32,
 }
 
-impl<S> Flow<S> {
-    /// It is captured again, from this segment on.
-    #[cold]
-    fn pick_up(
-        &mut self,
-        selection: u32,
-        direction: Direction,
-        at: Timestamp,
-        segment: &Segment<'_>,
-        bounds: &Bounds,
-        handler: &mut impl Handler<S>,
-    ) {
-        self.selection = selection;
-        let receiver = &mut handler.receiver(|| self.ends.key(), &mut self.session, bounds);
-        self.assembler.resume(direction, at, segment, bounds, receiver);
-    }
+/// A segment: whose it is, which way it went, and when.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    key: &'a FlowKey,
+    direction: Direction,
+    at: Timestamp,
+    segment: &'a Segment<'a>,
 }
 
 /// A flow and when it was put into its slot, to tell it from a later one in the same slot.
@@ -256,16 +247,17 @@ impl<S> FlowTable<S> {
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
+        let seen = Seen { key: &key, direction, at, segment: &segment };
         let slot = match self.find(&key) {
             Some(slot) if self.is_successor(slot, direction, &segment) => {
                 self.remove(slot, bounds, handler);
-                self.create(key, direction, at, segment, bounds, handler)
+                self.create(seen, bounds, handler)
             }
             Some(slot) => Some(slot),
-            None => self.create(key, direction, at, segment, bounds, handler),
+            None => self.create(seen, bounds, handler),
         };
         if let Some(slot) = slot {
-            self.advance(slot, direction, at, &segment, bounds, handler);
+            self.advance(slot, seen, bounds, handler);
         }
         if bounds.is_crowded() {
             self.relieve(bounds, handler);
@@ -280,7 +272,6 @@ impl<S> FlowTable<S> {
 
     /// Takes a segment of a connection that is not captured now, if the connection is known from when it was; else
     /// `false`.
-    #[cold]
     pub fn unselected_segment(
         &mut self,
         key: &FlowKey,
@@ -296,7 +287,7 @@ impl<S> FlowTable<S> {
         if let Some(Slot { flow: Some(flow), .. }) = self.slots.get_mut(slot as usize) {
             flow.selection = self.selection.wrapping_sub(1);
         }
-        self.advance(slot, direction, at, segment, bounds, handler);
+        self.advance(slot, Seen { key, direction, at, segment }, bounds, handler);
         true
     }
 
@@ -322,8 +313,7 @@ impl<S> FlowTable<S> {
     /// The input has ended: everything held is delivered. Connections stay open: nobody saw them end.
     pub fn finish(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
         for flow in self.slots.iter_mut().filter_map(|slot| slot.flow.as_mut()) {
-            flow.assembler
-                .flush(bounds, &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds));
+            flow.assembler.flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
             if flow.phase != Phase::Ended {
                 handler.left_open(&flow.ends.key(), &mut flow.session);
             }
@@ -331,14 +321,11 @@ impl<S> FlowTable<S> {
     }
 
     /// Gives an existing connection its segment, and follows its life.
-    // Called for each packet; the other place that calls it seldom does.
-    #[inline(always)]
+    #[inline]
     fn advance(
         &mut self,
         slot: u32,
-        direction: Direction,
-        at: Timestamp,
-        segment: &Segment<'_>,
+        Seen { key, direction, at, segment }: Seen<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
@@ -346,7 +333,14 @@ impl<S> FlowTable<S> {
         let ticket = Ticket { slot, serial: *serial, at };
         flow.last_seen = at;
         if flow.selection != self.selection {
-            flow.pick_up(self.selection, direction, at, segment, bounds, handler);
+            flow.selection = self.selection;
+            flow.assembler.resume(
+                direction,
+                at,
+                segment,
+                bounds,
+                &mut handler.receiver(key, &mut flow.session, bounds),
+            );
         }
         if segment.flags.any(TcpFlags::SYN) {
             if direction == Direction::ToServer {
@@ -362,7 +356,7 @@ impl<S> FlowTable<S> {
             at,
             segment,
             bounds,
-            &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds),
+            &mut handler.receiver(key, &mut flow.session, bounds),
         );
         if flow.phase == Phase::HalfOpen && !segment.payload.is_empty() {
             flow.phase = Phase::Open;
@@ -375,7 +369,7 @@ impl<S> FlowTable<S> {
             };
             if let Some(ending) = ending {
                 flow.phase = Phase::Ended;
-                handler.closed(&flow.ends.key(), &mut flow.session, ending);
+                handler.closed(key, &mut flow.session, ending);
                 self.ended.push_back(ticket);
             }
         }
@@ -412,7 +406,7 @@ impl<S> FlowTable<S> {
             if *serial == ticket.serial {
                 bounds.hit(Limit::TotalBytes);
                 flow.assembler
-                    .flush(bounds, &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds));
+                    .flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
                 flow.listed = false;
             }
         }
@@ -422,10 +416,7 @@ impl<S> FlowTable<S> {
     #[cold]
     fn create(
         &mut self,
-        key: FlowKey,
-        direction: Direction,
-        at: Timestamp,
-        segment: Segment<'_>,
+        Seen { key, direction, at, segment }: Seen<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) -> Option<u32> {
@@ -540,7 +531,7 @@ impl<S> FlowTable<S> {
                 flow.assembler.tick(
                     now,
                     bounds,
-                    &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds),
+                    &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
                 );
                 flow.listed = flow.assembler.is_stalled();
                 flow.listed
@@ -566,7 +557,7 @@ impl<S> FlowTable<S> {
             entry.remove();
         }
         self.free.push(slot);
-        flow.assembler.flush(bounds, &mut handler.receiver(|| flow.ends.key(), &mut flow.session, bounds));
+        flow.assembler.flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
         if flow.phase != Phase::Ended {
             handler.closed(&key, &mut flow.session, Ending::Timeout);
         }

@@ -7,9 +7,11 @@
 #![cfg(feature = "capture")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests do I/O")]
 
+mod bystander;
 mod http;
 mod interfaces;
 mod lab;
+mod memory;
 mod process;
 #[path = "../support/scripted.rs"]
 #[allow(dead_code)]
@@ -76,6 +78,7 @@ fn every_fault_has_the_required_reaction() {
         http::FAULTS,
         secured::FAULTS,
         process::FAULTS,
+        memory::FAULTS,
         server::FAULTS,
         sockets::FAULTS,
     ]
@@ -122,6 +125,17 @@ fn under_load_of_a_real_server_counts_stay_true_and_estimates_as_near_as_they_sa
     }
     let line = in_namespace(server_soak::run).unwrap_or_else(|message| panic!("{message}"));
     let _ = writeln!(std::io::stderr(), "soak: {line}");
+}
+
+#[test]
+fn the_database_works_on_whatever_becomes_of_the_exporter() {
+    let test = "the_database_works_on_whatever_becomes_of_the_exporter";
+    let programs = [MariaDb::PROGRAMS, SYSBENCH, &["ip", "chrt"]].concat();
+    if !skip::root(test) || !skip::programs(test, &programs) {
+        return;
+    }
+    let line = in_namespace(bystander::run).unwrap_or_else(|message| panic!("{message}"));
+    let _ = writeln!(std::io::stderr(), "bystander: {line}");
 }
 
 /// Runs a row on a thread with a network namespace of its own.

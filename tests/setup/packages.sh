@@ -30,6 +30,7 @@ command -v tcpdump             | tcpdump
 command -v pt-query-digest     | percona-toolkit
 command -v valgrind            | valgrind
 command -v strace              | strace
+command -v gcore               | gdb
 command -v ip ss               | iproute2
 command -v curl                | curl ca-certificates
 command -v openssl             | openssl

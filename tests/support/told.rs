@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
 
+use std::ops::Range;
+
 use dbwire_exporter::{
     digest::statement_kind,
     limits::Bounds,
@@ -82,11 +84,11 @@ impl Handler<Session> for Sink {
 
     fn receiver<'b>(
         &'b mut self,
-        key: impl Fn() -> FlowKey + 'b,
+        key: &FlowKey,
         session: &'b mut Session,
         bounds: &'b Bounds,
     ) -> impl Receiver + 'b {
-        let log = Log { client: key().client, at: 0, gap: false, told: &mut self.told };
+        let log = Log { client: key.client, at: 0, gap: false, told: &mut self.told };
         Decoder { session, shared: Shared { bounds, codecs: &self.codecs }, log }
     }
 
@@ -139,7 +141,11 @@ impl Receiver for Decoder<'_> {
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        (self.log.at, self.log.gap) = (at.0, true);
+        (self.log.at, self.log.gap) = (at.0, why != Missing::Needless);
         self.session.gap(direction, at, length, why, self.shared, &mut self.log);
+    }
+
+    fn needless(&self, direction: Direction) -> Range<u32> {
+        self.session.needless(direction)
     }
 }
