@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::ops::Range;
+
 use crate::{
     config::Counting,
     limits::{Bounds, Limit},
@@ -508,13 +510,18 @@ impl Receiver for Decoder<'_> {
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        if why == Missing::Cut {
+        if matches!(why, Missing::Cut | Missing::Needless) {
             self.count_bytes(direction, u64::from(length));
         }
-        // That replies are cut is no loss, nor that a connection was not looked at.
-        if (direction, why) != (Direction::ToClient, Missing::Cut) && why != Missing::Unselected {
+        // That replies are cut is no loss, nor what nobody needed, nor that a connection was not looked at.
+        let whole = matches!(why, Missing::Needless | Missing::Unselected);
+        if !whole && (direction, why) != (Direction::ToClient, Missing::Cut) {
             self.recorder.stats.gaps += 1;
         }
         self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
+    }
+
+    fn needless(&self, direction: Direction) -> Range<u32> {
+        self.connection.session.needless(direction)
     }
 }

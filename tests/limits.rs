@@ -380,6 +380,28 @@ fn holes_behind_single_bytes_cost_what_they_take() {
 }
 
 #[test]
+fn of_a_long_statement_only_lengths_are_held_however_far_they_are_ahead() {
+    let mut wire = Wire::new(16);
+    let mut connection = Connection::logged_in(1, &mut wire);
+    let statement = long_query("insert into t values", 900 * MSS);
+    // Its start, then the last segment first.
+    let (start, rest) = statement.split_at(20 * MSS);
+    let before = Since::now();
+    connection.request(&mut wire, start);
+    connection.request_reversed(&mut wire, rest);
+    connection.reply(&mut wire, OK);
+    let stats = wire.pipeline.stats();
+    let [insert] = stats.observed.statements().filter(|(_, stats)| stats.count > 0).collect::<Vec<_>>()[..]
+    else {
+        panic!("one kind of statement");
+    };
+    assert_eq!((insert.0, insert.1.count, insert.1.duration.count()), (Statement::Insert, 1, 1));
+    assert_eq!((stats.gaps, stats.observed.request_bytes > statement.len() as u64), (0, true));
+    assert_eq!(stats.limit_hits, [0; Limit::ALL.len()]);
+    assert!(before.peak() < limits::DIRECTION_BYTES, "{} bytes", before.peak());
+}
+
+#[test]
 fn filled_holes_leave_nothing_behind() {
     let attack = Attack {
         name: "5,000 connections whose 1,000 holes were filled",

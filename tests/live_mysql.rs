@@ -8,7 +8,6 @@
 mod support;
 
 use std::{
-    collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
 };
@@ -17,9 +16,9 @@ use serde_json::Value;
 use support::{
     children::command,
     clients::{CLIENTS, Client, SYSBENCH, Sysbench, prepare_sysbench, sysbench, sysbench_reports},
-    corpus::{Expected, Range, Row, publish, table},
-    exposition::{Exposition, Sample},
-    mariadb::{MariaDb, Options, PASSWORD, Status, USER},
+    corpus::{Range, Row, publish, table},
+    counters::{compare_with_server, compare_with_tshark, value},
+    mariadb::{MariaDb, Options, PASSWORD, USER},
     netns::Namespace,
     skip,
     tcpdump::Capture,
@@ -54,10 +53,6 @@ text SELECT 1
 
 /// Connections of each client.
 const CONNECTIONS: u32 = 6;
-
-const COMMANDS: &str = "dbwire_mysql_commands_total";
-const STATEMENTS: &str = "dbwire_mysql_statements_total";
-const LOGINS: &str = "dbwire_mysql_logins_total";
 
 #[test]
 fn counts_equal_the_servers_the_clients_and_those_of_the_sampled_connections() {
@@ -128,60 +123,8 @@ fn traffic(server: &MariaDb, test: &str) -> (Vec<Value>, Vec<Sysbench>) {
     (reports, runs.into())
 }
 
-/// Where tshark disagrees it is wrong: the clients, the server and the exporter agree. Shown, not judged.
-fn compare_with_tshark(clients: &Expected, tshark: &BTreeMap<String, u64>) -> String {
-    let rows = clients.commands.iter().map(|(command, range)| {
-        let seen = tshark.get(command).copied().unwrap_or(0);
-        Row::new(COMMANDS, command, *range, seen as f64, 1.0)
-    });
-    table("clients and tshark", &rows.collect::<Vec<_>>())
-}
-
-/// The value of one label of a family that has it as its only label.
-fn value(page: &Exposition, family: &str, label: &str) -> f64 {
-    let labelled = |sample: &&Sample| sample.labels.values().any(|value| value == label);
-    page.of(family).filter(labelled).map(|sample| sample.value).sum()
-}
-
 fn run(client: &Client, host: &str, port: u16, index: usize) -> Vec<Value> {
     client.run(host, port, &SCRIPT.replace("{k}", &(index + 1).to_string()), CONNECTIONS)
-}
-
-/// The server's counters, and what `seen` says of the same thing: family and label in, number out.
-fn compare_with_server(server: &Status, reports: &[Value], seen: impl Fn(&str, &str) -> f64) -> Vec<Row> {
-    // The procedure runs one SELECT of its own.
-    let calls: u64 = reports.iter().filter_map(|report| report["text_statements"]["call"].as_u64()).sum();
-    let counters: &[(&str, u64, &str, &str)] = &[
-        ("Com_select", calls, STATEMENTS, "select"),
-        ("Com_insert", 0, STATEMENTS, "insert"),
-        ("Com_update", 0, STATEMENTS, "update"),
-        ("Com_delete", 0, STATEMENTS, "delete"),
-        ("Com_replace", 0, STATEMENTS, "replace"),
-        ("Com_begin", 0, STATEMENTS, "begin"),
-        ("Com_commit", 0, STATEMENTS, "commit"),
-        ("Com_rollback", 0, STATEMENTS, "rollback"),
-        ("Com_set_option", 0, STATEMENTS, "set"),
-        ("Com_call_procedure", 0, STATEMENTS, "call"),
-        ("Com_stmt_prepare", 0, COMMANDS, "stmt_prepare"),
-        ("Com_stmt_execute", 0, COMMANDS, "stmt_execute"),
-        ("Com_stmt_close", 0, COMMANDS, "stmt_close"),
-        ("Com_stmt_reset", 0, COMMANDS, "stmt_reset"),
-        ("Com_stmt_fetch", 0, COMMANDS, "stmt_fetch"),
-        ("Com_change_db", 0, COMMANDS, "init_db"),
-        ("Com_admin_commands", 0, COMMANDS, "ping"),
-    ];
-    let counted = |name: &str| server.get(name).copied().unwrap_or(0).unsigned_abs();
-    let rows = counters.iter().map(|(name, inside, family, label)| {
-        let expected = Range::exactly(counted(name).saturating_sub(*inside));
-        Row::new(name, label, expected, seen(family, label), 1.0)
-    });
-    let mut rows: Vec<Row> = rows.collect();
-    // Commands that count as questions; the others are counted apart above.
-    let questions = ["query", "stmt_execute", "stmt_fetch", "init_db", "quit"];
-    let asked: f64 = questions.iter().map(|label| seen(COMMANDS, label)).sum();
-    rows.push(Row::new("Questions", "", Range::exactly(counted("Questions")), asked, 1.0));
-    rows.push(Row::new("Connections", "", Range::exactly(counted("Connections")), seen(LOGINS, "ok"), 1.0));
-    rows
 }
 
 #[test]

@@ -12,9 +12,12 @@ use std::{
 use serde_json::{Value, json};
 use support::{
     clients::Client,
-    corpus::{Expected, Range, Row, table},
-    mariadb::{MariaDb, Options},
+    corpus::{Expected, Range, Row, publish, table},
+    counters::{compare_with_server, compare_with_tshark, value},
+    mariadb::{MariaDb, Options, Status},
     skip,
+    tcpdump::Capture,
+    tshark,
     watcher::{Watcher, expected_of},
 };
 use tempfile::TempDir;
@@ -71,22 +74,45 @@ const ENCRYPTING: &[&str] = &[
     "php-prepared",
 ];
 
-/// One at a time: where a sender changes CPUs, loopback delivers its segments of 64 KiB out of order. Beside other tests
-/// that was seen to exceed `DIRECTION_BYTES` in transfers of 20 MiB, which is a gap (`limit="direction_bytes"`).
+/// Those that send a file where they are asked to.
+const LOADING: &[&str] = &["pymysql-text", "java-text", "c-text", "perl-text"];
+
+/// Those that take rows and send statements of 20 MB.
+const LARGE: &[&str] = &[
+    "pymysql-text",
+    "connector-text",
+    "mysql2-text",
+    "mariadb-text",
+    "java-text",
+    "c-text",
+    "go-text",
+    "php-text",
+    "perl-text",
+    "ruby-text",
+];
+
+/// One at a time: they fill the memory that the kernel has for captures.
 static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
 fn compressed_connections_are_counted_like_plain_ones() {
     let test = "compressed_connections_are_counted_like_plain_ones";
-    if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) {
+    if !skip::root(test) || !skip::programs(test, &[MariaDb::PROGRAMS, tshark::PROGRAMS].concat()) {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = MariaDb::start(&Options::default());
-    let mut wrong = String::new();
-    for (mode, reports, watcher) in each(test, &server, COMPRESSING, "-compress") {
-        check(&mut wrong, mode, watcher.compare(&reports, 0));
-    }
+    server.admin("ALTER TABLE test.blobs MODIFY id INT AUTO_INCREMENT");
+    let script = format!("{SCRIPT}text INSERT INTO blobs (content) VALUES ('{}')\n", half_a_megabyte());
+    let witnesses = Witnesses::call(&server);
+    let (mut wrong, mut reports) = (String::new(), Vec::new());
+    let ((), delta) = server.status_delta(|| {
+        for (mode, its, watcher) in each(test, &server, COMPRESSING, "-compress", &script, CONNECTIONS) {
+            check(&mut wrong, mode, watcher.compare(&its, 0));
+            reports.extend(its);
+        }
+    });
+    wrong += &witnesses.tell("compressed", &server, &reports, &delta);
     assert!(wrong.is_empty(), "{wrong}");
 }
 
@@ -99,7 +125,7 @@ fn every_answered_request_inside_tls_is_one_encrypted_statement() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = MariaDb::start(&Options { tls: true, ..Options::default() });
     let mut wrong = String::new();
-    for (mode, reports, watcher) in each(test, &server, ENCRYPTING, "-tls") {
+    for (mode, reports, watcher) in each(test, &server, ENCRYPTING, "-tls", SCRIPT, CONNECTIONS) {
         let page = watcher.final_page(reports.len());
         check(&mut wrong, mode, encrypted(&reports).compare(&page, 1.0));
     }
@@ -109,7 +135,7 @@ fn every_answered_request_inside_tls_is_one_encrypted_statement() {
 #[test]
 fn files_sent_and_messages_beyond_16_mib_are_not_taken_for_commands() {
     let test = "files_sent_and_messages_beyond_16_mib_are_not_taken_for_commands";
-    if !skip::root(test) || !skip::programs(test, MariaDb::PROGRAMS) {
+    if !skip::root(test) || !skip::programs(test, &[MariaDb::PROGRAMS, tshark::PROGRAMS].concat()) {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,27 +145,63 @@ fn files_sent_and_messages_beyond_16_mib_are_not_taken_for_commands() {
     // Lines that would be commands, were they read as packets: 01 00 00 00 01 is COM_QUIT.
     let lines: Vec<u8> = (0..200_000_u32).flat_map(|_| *b"\x01\x00\x00\x00\x01\n").collect();
     fs::write(&file, lines).expect("the temporary folder is writable");
-    let script = format!(
-        "text LOAD DATA LOCAL INFILE '{}' INTO TABLE blobs (content) SET id = NULL\n\
-         text SELECT REPEAT('x', 20971520)\n\
-         text SELECT LENGTH('{}')\n\
-         text SELECT 1\n",
-        file.display(),
+    let large = format!(
+        "text SELECT REPEAT('x', 20971520)\ntext SELECT LENGTH('{}')\ntext SELECT 1\n",
         "y".repeat(20 << 20)
     );
+    let load = format!(
+        "text LOAD DATA LOCAL INFILE '{}' INTO TABLE blobs (content) SET id = NULL\n",
+        file.display()
+    );
     server.admin("ALTER TABLE test.blobs MODIFY id INT AUTO_INCREMENT");
-    let mut wrong = String::new();
-    for mode in ["pymysql-text", "java-text"] {
-        let client = Client::named(mode);
-        if !client.is_ready() {
-            skip::unavailable(test, &format!("client {mode} is not ready"));
-            continue;
+    let witnesses = Witnesses::call(&server);
+    let (mut wrong, mut reports) = (String::new(), Vec::new());
+    let ((), delta) = server.status_delta(|| {
+        let loading = each(test, &server, LOADING, "", &load, 1);
+        for (mode, its, watcher) in loading.chain(each(test, &server, LARGE, "", &large, 1)) {
+            check(&mut wrong, mode, watcher.compare(&its, 0));
+            reports.extend(its);
         }
-        let watcher = Watcher::start("lo", server.port(), 0, 0);
-        let reports = client.run("127.0.0.1", server.port(), &script, 1);
-        check(&mut wrong, mode, watcher.compare(&reports, 0));
-    }
+    });
+    wrong += &witnesses.tell("files and large messages", &server, &reports, &delta);
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Text that compresses to some half of it.
+fn half_a_megabyte() -> String {
+    let letter = |n: u32| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 28) as u8);
+    (0..1 << 19).map(letter).collect()
+}
+
+/// Those who see all clients of a test together: an exporter, and a capture for tshark.
+struct Witnesses {
+    watcher: Watcher,
+    capture: Capture,
+    folder: TempDir,
+}
+
+impl Witnesses {
+    fn call(server: &MariaDb) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let filter = format!("tcp port {}", server.port());
+        let capture = Capture::start("lo", &filter, &folder.path().join("capture.pcap"));
+        Self { watcher: Watcher::start("lo", server.port(), 0, 0), capture, folder }
+    }
+
+    /// Publishes the tables; what the exporter counted otherwise than the server did.
+    fn tell(self, title: &str, server: &MariaDb, reports: &[Value], delta: &Status) -> String {
+        let page = self.watcher.final_page(reports.len());
+        self.capture.stop();
+        let rows = compare_with_server(delta, reports, |family, label| value(&page, family, label));
+        let counted = tshark::commands(&self.folder.path().join("capture.pcap"), server.port());
+        let mut tables = table(&format!("{title}: clients and exporter"), &self.watcher.compare(reports, 0));
+        tables += &table(&format!("{title}: server and exporter"), &rows);
+        tables += &compare_with_tshark(&expected_of(reports), &counted);
+        publish(&format!("live_{}", title.replace(' ', "_")), &tables);
+        let mut wrong = String::new();
+        check(&mut wrong, "all clients", rows);
+        wrong
+    }
 }
 
 /// Runs each client that is ready, each watched by an exporter of its own.
@@ -148,6 +210,8 @@ fn each<'a>(
     server: &'a MariaDb,
     modes: &'a [&'static str],
     transport: &'a str,
+    script: &'a str,
+    connections: u32,
 ) -> impl Iterator<Item = (&'static str, Vec<Value>, Watcher)> + 'a {
     modes.iter().enumerate().filter_map(move |(index, mode)| {
         let client = Client::named(mode);
@@ -155,9 +219,9 @@ fn each<'a>(
             skip::unavailable(test, &format!("client {mode} is not ready"));
             return None;
         }
-        let script = SCRIPT.replace("{k}", &(index + 1).to_string());
+        let script = script.replace("{k}", &(index + 1).to_string());
         let watcher = Watcher::start("lo", server.port(), 0, 0);
-        let reports = client.run_over(transport, "127.0.0.1", server.port(), &script, CONNECTIONS);
+        let reports = client.run_over(transport, "127.0.0.1", server.port(), &script, connections);
         Some((*mode, reports, watcher))
     })
 }

@@ -372,16 +372,11 @@ impl Dialogue {
         Some(name.map_or(SchemaId::UNKNOWN, |name| observer.schema(name)))
     }
 
-    /// The response has told `status` with `message`, its last one so far.
-    fn told(
-        &mut self,
-        status: u16,
-        message: &Message<'_>,
-        schema: Option<SchemaId>,
-        observer: &mut impl Observer,
-    ) {
+    /// The response to the first of `pending` has told `status` with `message`, its last one so far.
+    fn told(&mut self, status: u16, message: &Message<'_>, observer: &mut impl Observer) {
         self.escapes = escapes(status);
-        if let Some(schema) = schema {
+        // Once: later results of the same response are of other statements.
+        if let Some(schema) = self.pending.take_schema() {
             self.schema = schema;
         }
         if let Some(name) = schema::tracked(message.head, status, self.capabilities) {
@@ -420,7 +415,7 @@ impl Dialogue {
             self.file = Some(message.last_sequence.wrapping_add(1));
         }
         if let Some(status) = self.response.status.take() {
-            self.told(status, message, first.schema, observer);
+            self.told(status, message, observer);
         }
         let error = match step {
             Step::More => return,

@@ -7,6 +7,8 @@
 //! A message is handed out when its last byte has arrived. Its start is borrowed where it came in one piece, and
 //! copied up to a bound where it was split; the rest is skipped, so that a message of any size costs no more.
 
+use std::ops::Range;
+
 use crate::{
     limits::{Bounds, Limit, MESSAGE_BYTES, MESSAGE_KEPT, MESSAGE_OWN},
     packet::Timestamp,
@@ -192,12 +194,23 @@ impl Framer {
         }
         self.sealed = true;
         self.advance(length);
-        Ok(self.is_complete().then(|| self.complete(at, why != Missing::Cut)))
+        Ok(self.is_complete().then(|| self.complete(at, matches!(why, Missing::Lost | Missing::Unselected))))
     }
 
     /// Whether `length` missing bytes are all of the packet under way, so that [`Self::skip`] steps over them.
     pub fn holds(&self, length: u32) -> bool {
         self.begun && self.remaining > 0 && length <= self.remaining
+    }
+
+    /// Which of the bytes to come, counted from the next one on, are neither kept nor looked at: they are of the packet
+    /// under way, behind what is kept of its message.
+    pub fn needless(&self) -> Range<u32> {
+        if !self.begun || self.header_length > 0 {
+            return 0..0;
+        }
+        let kept = usize::from(self.head_limit).saturating_sub(self.head.len()) as u32;
+        let start = if self.sealed { 0 } else { kept };
+        start..self.remaining.max(start)
     }
 
     /// Forgets a message under way, and gives back all memory.

@@ -61,6 +61,11 @@ impl Queue {
         self.commands.iter().rev().find_map(|pending| pending.schema)
     }
 
+    /// The default schema once the first of them is answered, if it changes it and that was not taken before.
+    pub fn take_schema(&mut self) -> Option<SchemaId> {
+        self.commands.front_mut()?.schema.take()
+    }
+
     /// One more was sent; `false`, and a hit, if there is no room for it.
     #[must_use]
     #[inline]

@@ -10,6 +10,8 @@
 //! that pipelines may have other answers on their way. Until then the server's bytes are passed over, and no reply is
 //! counted.
 
+use std::ops::Range;
+
 use super::{
     capabilities::Capabilities,
     compress::{Algorithm, Blocks, Codecs, Piece},
@@ -146,10 +148,22 @@ impl Session {
             self.cut(at, length, shared, observer);
         } else if let Some(tls) = &mut self.tls {
             tls.gap(direction, at, length, observer);
+        } else if direction == Direction::ToClient && self.dialogue.goes_on_cut(at) {
+            // As in `data`.
         } else if self.compression.is_some() {
             self.unpack(direction, at, Input::Gap(length), shared, observer);
         } else {
             self.missing(direction, at, length, why, shared.bounds, observer);
+        }
+    }
+
+    /// Which of the bytes to come in a direction need not be seen: only their number matters, and when they came.
+    pub fn needless(&self, direction: Direction) -> Range<u32> {
+        let hidden = self.tls.is_some() || self.compression.is_some() || self.dialogue.is_opaque();
+        match direction {
+            _ if hidden || self.dialogue.is_lost(direction) => 0..0,
+            Direction::ToServer => self.client.needless(),
+            Direction::ToClient => self.server.needless(),
         }
     }
 

@@ -36,7 +36,9 @@ struct Held {
     acknowledges: Option<u32>,
     at: Timestamp,
     bytes: Box<[u8]>,
+    /// Bytes behind those that are not here, and why.
     cut: u32,
+    why: Missing,
 }
 
 impl Held {
@@ -129,11 +131,27 @@ struct Stall {
 }
 
 /// What a segment brings, apart from its place.
+#[derive(Clone, Copy)]
 struct Arrival<'a> {
     acknowledges: Option<u32>,
     at: Timestamp,
     bytes: &'a [u8],
+    /// Bytes behind those that are not here, and why.
     cut: u32,
+    why: Missing,
+}
+
+impl<'a> Arrival<'a> {
+    /// What it brings before the byte at `index`, and from there on.
+    fn split_at(self, index: usize) -> (Self, Self) {
+        let (head, tail) = self.bytes.split_at_checked(index).unwrap_or((self.bytes, &[]));
+        (Self { bytes: head, cut: 0, ..self }, Self { bytes: tail, ..self })
+    }
+
+    /// Its length alone.
+    fn without_bytes(self) -> Self {
+        Self { bytes: &[], cut: self.bytes.len() as u32, why: Missing::Needless, ..self }
+    }
 }
 
 impl Assembler {
@@ -172,7 +190,8 @@ impl Assembler {
         if length == 0 && self.stalled.is_none() {
             return;
         }
-        let arrival = Arrival { acknowledges, at, bytes: segment.payload, cut: segment.cut };
+        let arrival =
+            Arrival { acknowledges, at, bytes: segment.payload, cut: segment.cut, why: Missing::Cut };
         if self.stalled.is_none() && self.ready(direction, first, acknowledges) {
             self.deliver(direction, arrival, receiver);
             return;
@@ -265,7 +284,7 @@ impl Assembler {
             receiver.data(direction, at, arrival.bytes);
         }
         if arrival.cut > 0 {
-            receiver.gap(direction, at, arrival.cut, Missing::Cut);
+            receiver.gap(direction, at, arrival.cut, arrival.why);
         }
     }
 
@@ -283,7 +302,33 @@ impl Assembler {
         if self.half(direction).held.is_empty() && self.ready(direction, first, arrival.acknowledges) {
             self.deliver(direction, arrival, receiver);
         } else {
-            self.hold(direction, first, arrival, bounds, receiver);
+            self.hold_needed(direction, first, arrival, bounds, receiver);
+        }
+    }
+
+    /// Keeps an early segment, but only the length of the part of it that is needless: where one CPU's softirq overtakes
+    /// another's, loopback has been seen to delay a part of a large transfer by more than may be held back.
+    fn hold_needed(
+        &mut self,
+        direction: Direction,
+        first: u32,
+        arrival: Arrival<'_>,
+        bounds: &Bounds,
+        receiver: &mut impl Receiver,
+    ) {
+        let needless = receiver.needless(direction);
+        let ahead = seq::distance(self.half(direction).next, first).max(0) as u32;
+        let within = |place: u32| (place.saturating_sub(ahead) as usize).min(arrival.bytes.len());
+        let (start, end) = (within(needless.start), within(needless.end));
+        if start >= end {
+            return self.hold(direction, first, arrival, bounds, receiver);
+        }
+        let (head, rest) = arrival.split_at(start);
+        let (middle, tail) = rest.split_at(end - start);
+        for (from, part) in [(0, head), (start, middle.without_bytes()), (end, tail)] {
+            if !part.bytes.is_empty() || part.cut > 0 {
+                self.hold(direction, first.wrapping_add(from as u32), part, bounds, receiver);
+            }
         }
     }
 
@@ -351,6 +396,7 @@ impl Assembler {
                 at: piece.at,
                 bytes: piece.bytes.into(),
                 cut: piece.cut,
+                why: piece.why,
             },
         );
         self.stalled.get_or_insert(Stall { since: piece.at, segments: NonZeroU16::MIN });
@@ -437,8 +483,8 @@ impl Assembler {
             return false;
         }
         let Some(held) = self.half(direction).take_held(bounds) else { return false };
-        let arrival =
-            Arrival { acknowledges: held.acknowledges, at: held.at, bytes: &held.bytes, cut: held.cut };
+        let Held { acknowledges, at, ref bytes, cut, why, .. } = held;
+        let arrival = Arrival { acknowledges, at, bytes, cut, why };
         if let Some((_, arrival)) = skip_to(next, held.sequence, arrival) {
             self.deliver(direction, arrival, receiver);
         }

@@ -155,6 +155,15 @@ struct Flow<S> {
     selection: u32,
 }
 
+/// A segment: whose it is, which way it went, and when.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    key: &'a FlowKey,
+    direction: Direction,
+    at: Timestamp,
+    segment: &'a Segment<'a>,
+}
+
 /// A flow and when it was put into its slot, to tell it from a later one in the same slot.
 #[derive(Debug, Clone, Copy)]
 struct Ticket {
@@ -238,16 +247,17 @@ impl<S> FlowTable<S> {
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
+        let seen = Seen { key: &key, direction, at, segment: &segment };
         let slot = match self.find(&key) {
             Some(slot) if self.is_successor(slot, direction, &segment) => {
                 self.remove(slot, bounds, handler);
-                self.create(key, direction, at, segment, bounds, handler)
+                self.create(seen, bounds, handler)
             }
             Some(slot) => Some(slot),
-            None => self.create(key, direction, at, segment, bounds, handler),
+            None => self.create(seen, bounds, handler),
         };
         if let Some(slot) = slot {
-            self.advance(slot, direction, at, &segment, bounds, handler);
+            self.advance(slot, seen, bounds, handler);
         }
         if bounds.is_crowded() {
             self.relieve(bounds, handler);
@@ -277,7 +287,7 @@ impl<S> FlowTable<S> {
         if let Some(Slot { flow: Some(flow), .. }) = self.slots.get_mut(slot as usize) {
             flow.selection = self.selection.wrapping_sub(1);
         }
-        self.advance(slot, direction, at, segment, bounds, handler);
+        self.advance(slot, Seen { key, direction, at, segment }, bounds, handler);
         true
     }
 
@@ -315,9 +325,7 @@ impl<S> FlowTable<S> {
     fn advance(
         &mut self,
         slot: u32,
-        direction: Direction,
-        at: Timestamp,
-        segment: &Segment<'_>,
+        Seen { key, direction, at, segment }: Seen<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
@@ -331,7 +339,7 @@ impl<S> FlowTable<S> {
                 at,
                 segment,
                 bounds,
-                &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
+                &mut handler.receiver(key, &mut flow.session, bounds),
             );
         }
         if segment.flags.any(TcpFlags::SYN) {
@@ -348,7 +356,7 @@ impl<S> FlowTable<S> {
             at,
             segment,
             bounds,
-            &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
+            &mut handler.receiver(key, &mut flow.session, bounds),
         );
         if flow.phase == Phase::HalfOpen && !segment.payload.is_empty() {
             flow.phase = Phase::Open;
@@ -361,7 +369,7 @@ impl<S> FlowTable<S> {
             };
             if let Some(ending) = ending {
                 flow.phase = Phase::Ended;
-                handler.closed(&flow.ends.key(), &mut flow.session, ending);
+                handler.closed(key, &mut flow.session, ending);
                 self.ended.push_back(ticket);
             }
         }
@@ -408,10 +416,7 @@ impl<S> FlowTable<S> {
     #[cold]
     fn create(
         &mut self,
-        key: FlowKey,
-        direction: Direction,
-        at: Timestamp,
-        segment: Segment<'_>,
+        Seen { key, direction, at, segment }: Seen<'_>,
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) -> Option<u32> {

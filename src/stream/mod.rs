@@ -14,6 +14,8 @@ pub mod assembler;
 pub mod flows;
 pub mod seq;
 
+use std::ops::Range;
+
 use crate::packet::Timestamp;
 
 /// Which way bytes travel.
@@ -43,6 +45,8 @@ pub enum Missing {
     Lost,
     /// The snapshot length cut them off.
     Cut,
+    /// They came out of order, and were not kept because nobody needed them ([`Receiver::needless`]).
+    Needless,
     /// They went by while the connection was not one of those to be captured.
     Unselected,
 }
@@ -56,4 +60,7 @@ pub trait Receiver {
     fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]);
     /// The next `length` bytes of a direction are missing.
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing);
+    /// Which of the bytes to come in a direction, counted from the next one on, are needed for their number and time only.
+    /// Those that come before their turn are not held back, and told as [`Missing::Needless`] when it is theirs.
+    fn needless(&self, direction: Direction) -> Range<u32>;
 }

@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod children;
 pub mod clients;
 pub mod corpus;
+pub mod counters;
 pub mod curl;
 pub mod dialogue;
 pub mod exporter;

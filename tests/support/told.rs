@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
 
+use std::ops::Range;
+
 use dbwire_exporter::{
     digest::statement_kind,
     limits::Bounds,
@@ -139,7 +141,11 @@ impl Receiver for Decoder<'_> {
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        (self.log.at, self.log.gap) = (at.0, true);
+        (self.log.at, self.log.gap) = (at.0, why != Missing::Needless);
         self.session.gap(direction, at, length, why, self.shared, &mut self.log);
+    }
+
+    fn needless(&self, direction: Direction) -> Range<u32> {
+        self.session.needless(direction)
     }
 }

@@ -1,19 +1,48 @@
+use std::ops::Range;
+
 use super::*;
 use crate::packet::Endpoint;
 use Direction::{ToClient, ToServer};
 
 /// What the receiver got: bytes or a gap, by direction.
 #[derive(Debug, Default)]
-struct Log(Vec<(Direction, u64, String)>);
+struct Log {
+    told: Vec<(Direction, u64, String)>,
+    /// Places in the client's stream, and how much of it has come.
+    needless: Range<u32>,
+    next: u32,
+}
 
 impl Receiver for Log {
     fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
-        self.0.push((direction, at.0, String::from_utf8_lossy(bytes).into_owned()));
+        self.pass(direction, bytes.len());
+        self.told.push((direction, at.0, String::from_utf8_lossy(bytes).into_owned()));
     }
 
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        let why = if why == Missing::Cut { "cut" } else { "lost" };
-        self.0.push((direction, at.0, format!("<{length} {why}>")));
+        let why = match why {
+            Missing::Cut => "cut",
+            Missing::Lost => "lost",
+            Missing::Needless => "needless",
+            Missing::Unselected => "unselected",
+        };
+        self.pass(direction, length as usize);
+        self.told.push((direction, at.0, format!("<{length} {why}>")));
+    }
+
+    fn needless(&self, direction: Direction) -> Range<u32> {
+        let Range { start, end } = self.needless;
+        if direction == ToServer {
+            start.saturating_sub(self.next)..end.saturating_sub(self.next)
+        } else {
+            0..0
+        }
+    }
+}
+
+impl Log {
+    fn pass(&mut self, direction: Direction, count: usize) {
+        self.next += if direction == ToServer { count as u32 } else { 0 };
     }
 }
 
@@ -71,7 +100,7 @@ impl Wire {
 
     /// What one direction got, in one string; nothing may be reserved any more.
     fn got(&self, direction: Direction) -> String {
-        self.log.0.iter().filter(|(to, ..)| *to == direction).map(|(.., text)| text.as_str()).collect()
+        self.log.told.iter().filter(|(to, ..)| *to == direction).map(|(.., text)| text.as_str()).collect()
     }
 }
 
@@ -159,7 +188,7 @@ fn a_reply_captured_before_its_request_is_delivered_after_it() {
     wire.send(ToClient, TcpFlags::ACK, 50, 12, "r1");
     wire.send(ToClient, TcpFlags::ACK, 52, 14, "r2");
     wire.send(ToServer, TcpFlags::ACK, 12, 52, "q2");
-    let order: Vec<_> = wire.log.0.iter().map(|(.., text)| text.as_str()).collect();
+    let order: Vec<_> = wire.log.told.iter().map(|(.., text)| text.as_str()).collect();
     assert_eq!(order, ["q1", "r1", "q2", "r2"]);
 }
 
@@ -173,7 +202,7 @@ fn a_hole_nobody_acknowledged_waits_and_is_filled_late() {
     wire.client(102, "c");
     assert_eq!(wire.got(ToServer), "abcd");
     // What waited is complete when the hole is filled, not when it was captured.
-    assert_eq!(wire.log.0.last().unwrap().1, wire.now);
+    assert_eq!(wire.log.told.last().unwrap().1, wire.now);
 }
 
 #[test]
@@ -200,11 +229,11 @@ fn an_acknowledged_hole_is_given_up_after_a_few_segments_and_keeps_the_order_of_
         wire.send(ToServer, TcpFlags::ACK, request, reply, "q");
         wire.send(ToClient, TcpFlags::ACK, reply, request + 1, "r");
     }
-    let order: String = wire.log.0.iter().map(|(.., text)| text.as_str()).collect();
+    let order: String = wire.log.told.iter().map(|(.., text)| text.as_str()).collect();
     assert!(order.starts_with("q1<2 lost>qrqrqrqr"), "{order}");
     assert_eq!(wire.bounds.bytes(), 0);
     // Times are those of the capture, not of the decision.
-    assert_eq!(wire.log.0[2].1, 2);
+    assert_eq!(wire.log.told[2].1, 2);
 }
 
 #[test]
@@ -245,6 +274,44 @@ fn the_limit_of_a_direction_gives_up_its_oldest_hole() {
     assert_eq!(wire.bounds.hits()[Limit::DirectionBytes as usize], 1);
     wire.flush();
     assert_eq!(wire.bounds.bytes(), 0);
+}
+
+#[test]
+fn of_what_nobody_needs_only_the_length_is_held() {
+    // Of the client's stream bytes 10 to 90 are needless; bytes 0 and 1 are there. Then come these, by place and length.
+    type Case = (&'static str, &'static [(u32, usize)], usize, &'static str);
+    let cases: &[Case] = &[
+        ("inside", &[(22, 60), (2, 20)], 1, "ab8<12 needless><60 needless>"),
+        (
+            "inside, twice, and overlapping",
+            &[(22, 60), (22, 60), (40, 45), (2, 20)],
+            2,
+            "ab8<12 needless><60 needless><3 needless>",
+        ),
+        ("across both borders", &[(5, 90), (2, 3)], 3 + 5 + 5, "ab35<80 needless>5"),
+        ("outside", &[(90, 7), (2, 88)], 1 + 7, "ab8<80 needless>7"),
+        ("a hole that is given up", &[(22, 60)], 1, "ab<20 lost><60 needless>"),
+    ];
+    for (name, pieces, held, expected) in cases {
+        let mut wire = Wire { log: Log { needless: 10..90, ..Log::default() }, ..Wire::default() };
+        wire.client(100, "ab");
+        let mut most = 0;
+        for (place, length) in *pieces {
+            wire.client(100 + place, &"x".repeat(*length));
+            most = most.max(wire.bounds.bytes());
+        }
+        // Each piece that is held has its overhead; beside it only what is needed counts.
+        assert_eq!(most % limits::HELD_OVERHEAD + most / limits::HELD_OVERHEAD, *held, "{name}");
+        wire.flush();
+        // Runs of letters as their numbers.
+        let got: Vec<String> = wire.log.told.iter().map(|(.., text)| short(text)).collect();
+        assert_eq!(got.concat(), *expected, "{name}");
+        assert_eq!(wire.bounds.bytes(), 0, "{name}");
+    }
+}
+
+fn short(text: &str) -> String {
+    if text.starts_with('x') { text.len().to_string() } else { text.to_owned() }
 }
 
 #[test]

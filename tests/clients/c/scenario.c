@@ -1,6 +1,7 @@
 /* The scenario of ../README.md with MariaDB Connector/C (libmariadb).
  * Modes: c-text, c-prepared, c-cursor (prepared, rows fetched in blocks of 50 through a read-only cursor);
  * each also with -compress or -tls. */
+#define _POSIX_C_SOURCE 200809L
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,21 +141,31 @@ static void step(struct run *run, enum mode mode, char *line)
         }
         char *mark = strchr(sql, '?');
         for (char *number = strtok(rest, ","); number; number = strtok(NULL, ",")) {
-            char filled[512];
-            snprintf(filled, sizeof filled, "%.*s%s%s", (int)(mark - sql), sql, number, mark + 1);
+            size_t size = strlen(sql) + strlen(number) + 1;
+            char *filled = malloc(size);
+            if (!filled)
+                abort();
+            snprintf(filled, size, "%.*s%s%s", (int)(mark - sql), sql, number, mark + 1);
             text(run, filled);
+            free(filled);
         }
     }
 }
 
-static void number_connection(char *out, size_t size, const char *line, int number)
+/* A copy, without the end of the line. */
+static char *number_connection(const char *line, int number)
 {
     const char *mark = strstr(line, "{c}");
+    size_t size = strlen(line) + 16;
+    char *out = malloc(size);
+    if (!out)
+        abort();
     if (mark)
         snprintf(out, size, "%.*s%d%s", (int)(mark - line), line, number, mark + 3);
     else
         snprintf(out, size, "%s", line);
     out[strcspn(out, "\n")] = 0;
+    return out;
 }
 
 static void print_counts(const char *name, const struct counts *counts)
@@ -179,6 +190,8 @@ int main(int argc, char **argv)
         mysql_options(run->connection, MYSQL_OPT_PROTOCOL, &protocol);
         my_bool tls = strstr(argv[1], "-tls") != NULL;
         mysql_options(run->connection, MYSQL_OPT_SSL_ENFORCE, &tls);
+        unsigned local_files = 1;
+        mysql_options(run->connection, MYSQL_OPT_LOCAL_INFILE, &local_files);
         if (strstr(argv[1], "-compress"))
             mysql_options(run->connection, MYSQL_OPT_COMPRESS, NULL);
         if (!mysql_real_connect(run->connection, argv[2], "app", "app-password", "test",
@@ -188,11 +201,14 @@ int main(int argc, char **argv)
         }
         text(run, PORT_QUERY);
         FILE *script = fopen(argv[4], "r");
-        char line[512], numbered[512];
-        while (script && fgets(line, sizeof line, script)) {
-            number_connection(numbered, sizeof numbered, line, number);
+        char *line = NULL;
+        size_t size = 0;
+        while (script && getline(&line, &size, script) >= 0) {
+            char *numbered = number_connection(line, number);
             step(run, mode, numbered);
+            free(numbered);
         }
+        free(line);
         fclose(script);
     }
     for (struct run *run = runs; run < runs + connections; run++) {

@@ -124,7 +124,8 @@ func (r *run) step(line string) {
 }
 
 func connect(mode, host, port string) *run {
-	pool, err := sql.Open("mysql", fmt.Sprintf("app:app-password@tcp(%s)/test", hostPort(host, port)))
+	dsn := fmt.Sprintf("app:app-password@tcp(%s)/test?maxAllowedPacket=67108864", hostPort(host, port))
+	pool, err := sql.Open("mysql", dsn)
 	check(err)
 	connection, err := pool.Conn(background)
 	check(err)

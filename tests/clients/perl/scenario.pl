@@ -7,7 +7,7 @@ use JSON::PP;
 
 my ($mode, $host, $port, $script, $connections) = @ARGV;
 my $prepared = $mode =~ /^perl-prepared/;
-my $options = $mode =~ /-compress$/ ? ';mysql_compression=1' : '';
+my $options = ';mysql_local_infile=1' . ($mode =~ /-compress$/ ? ';mysql_compression=1' : '');
 my $PORT_QUERY = 'SELECT HOST FROM information_schema.processlist WHERE ID = CONNECTION_ID()';
 
 sub keyword { lc((split ' ', $_[0])[0]) }

@@ -1,5 +1,7 @@
 //! The assembler against a naive account of what was sent.
 
+use std::ops::Range;
+
 use dbwire_exporter::{
     limits::Bounds,
     packet::{Endpoint, Segment, TcpFlags, Timestamp},
@@ -52,6 +54,11 @@ fn content(direction: Direction, place: usize) -> u8 {
     (place as u8).wrapping_mul(31).wrapping_add((place >> 8) as u8).wrapping_add(direction as u8)
 }
 
+/// Every other 32 bytes.
+fn is_needless(place: usize) -> bool {
+    place / 32 % 2 == 1
+}
+
 impl Receiver for Accounts {
     fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
         let account = self.of(direction, at);
@@ -69,9 +76,26 @@ impl Receiver for Accounts {
             let place = account.fates.len();
             // An acknowledgment may lie about what was sent; what was captured in time is not lost.
             let captured = account.captured.get(place) == Some(&true);
-            assert!(why == Missing::Cut || !captured, "byte {place} {direction:?} was there");
-            account.fates.push(if why == Missing::Cut { Fate::Cut } else { Fate::Lost });
+            account.fates.push(match why {
+                Missing::Cut => Fate::Cut,
+                Missing::Lost | Missing::Unselected => {
+                    assert!(!captured, "byte {place} {direction:?} was there");
+                    Fate::Lost
+                }
+                Missing::Needless => {
+                    assert!(captured && is_needless(place), "byte {place} {direction:?} was needed");
+                    Fate::Delivered
+                }
+            });
         }
+    }
+
+    fn needless(&self, direction: Direction) -> Range<u32> {
+        let place = self.0[direction as usize].fates.len();
+        let needless = |ahead: &usize| is_needless(place + ahead);
+        let start = (0..).find(needless).unwrap_or_default();
+        let end = start + (0..).take_while(|ahead| needless(&(start + ahead))).count();
+        start as u32..end as u32
     }
 }
 
