@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo assets deb rpm setup-deb setup-rpm build test test-packages lint bench bench-instructions bench-sockets bench-capture fuzz soak sbom reproducible picture setup-build setup-fuzz setup-test clean
+.PHONY: help run demo assets deb rpm setup-deb setup-rpm build test test-packages lint bench bench-instructions bench-sockets bench-capture fuzz soak sampling sbom reproducible picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -77,6 +77,12 @@ picture: setup-test ## Take the picture of the page for the documentation (needs
 SOAK_SECONDS ?= 3600
 soak: setup-test ## As root: an hour of loads, faults and restarts (SOAK_SECONDS=…): nothing grows, nothing is lost
 	DBWIRE_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --release --locked --test faults -- --nocapture under_load
+
+# Seconds of each load of `make sampling`.
+SAMPLING_SECONDS ?= 60
+sampling: setup-test ## As root: estimates beside what a server did, for as long as SAMPLING_SECONDS=…, and the simulation
+	DBWIRE_SAMPLING_SECONDS=$(SAMPLING_SECONDS) $(CARGO) test --locked --test live_sampling -- --nocapture --test-threads=1
+	$(CARGO) bench --locked --bench sampling
 
 setup-build:
 	@tests/setup/packages.sh build

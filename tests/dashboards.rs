@@ -33,6 +33,9 @@ const EMPTY: &[(&str, &str)] = &[
     ("dbwire_tcp_plan_verified_age_seconds", "with every socket listed there is no plan to verify"),
     ("changes(process_start_time_seconds", "the exporter is not restarted"),
     ("dbwire_limit_hits_total", "no limit is reached"),
+    ("dbwire_mysql_estimate_standard_error_total", "the sample is everything: there is no error"),
+    ("dbwire_mysql_sample_effective_size", "the sample is everything"),
+    ("dbwire_mysql_unestimated_segments_total", "the sample is everything"),
     ("dbwire_capture_dropped_packets:ratio_rate5m > ", "nothing is dropped"),
 ];
 

@@ -5,9 +5,6 @@ use prometheus::proto::MetricFamily;
 use super::{family::Family, names};
 use crate::sample::{interval::MEASURES, state::Sampling};
 
-/// n_eff below which no interval is worth publishing.
-const LEAST_EFFECTIVE_SIZE: f64 = 4.0;
-
 /// The families that have something to tell.
 pub(super) fn families(sampling: &Sampling) -> Vec<MetricFamily> {
     let nominal = 1.0 / f64::from(1_u32 << sampling.class.bits());
@@ -49,16 +46,16 @@ fn census(sampling: &Sampling) -> Vec<MetricFamily> {
     ]
 }
 
-/// Standard errors are left out where they would not be honest.
 fn accuracy(sampling: &Sampling) -> Vec<MetricFamily> {
     let Some(accuracy) = sampling.accuracy else { return Vec::new() };
     let mut families = vec![
         Family::single(&names::MYSQL_SAMPLE_EFFECTIVE_SIZE, accuracy.effective_size),
         Family::single(&names::MYSQL_UNESTIMATED_SEGMENTS, accuracy.unestimated),
     ];
-    if accuracy.effective_size >= LEAST_EFFECTIVE_SIZE {
-        let errors = MEASURES.iter().zip(accuracy.standard_errors);
-        let family = errors
+    if let Some(errors) = accuracy.honest_errors() {
+        let family = MEASURES
+            .iter()
+            .zip(errors)
             .fold(Family::new(&names::MYSQL_ESTIMATE_STANDARD_ERROR), |family, (measure, error)| {
                 family.sample(&[measure], error)
             });

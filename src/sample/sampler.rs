@@ -266,3 +266,6 @@ impl<K: Copy + Eq + Hash> Sampler<K> {
         rotation::next(current, now)
     }
 }
+
+#[cfg(test)]
+mod tests;

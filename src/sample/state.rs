@@ -64,13 +64,23 @@ pub struct CensusState {
     pub ratio: Option<f64>,
 }
 
+/// n_eff below which an interval promises too much.
+const LEAST_EFFECTIVE_SIZE: f64 = 4.0;
+
 /// What the estimates are worth.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Accuracy {
-    /// Cumulative standard errors, by [`super::interval::MEASURES`].
+    /// Cumulative standard errors, by [`super::interval::MEASURES`]; to be told by [`Self::honest_errors`].
     pub standard_errors: [f64; 3],
     /// n_eff of the last slice: as many connections of equal size would tell as much.
     pub effective_size: f64,
     /// Data segments for which no estimate could be made.
     pub unestimated: f64,
+}
+
+impl Accuracy {
+    /// The standard errors, where they are worth telling.
+    pub fn honest_errors(&self) -> Option<[f64; 3]> {
+        (self.effective_size >= LEAST_EFFECTIVE_SIZE).then_some(self.standard_errors)
+    }
 }

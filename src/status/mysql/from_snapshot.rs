@@ -81,10 +81,10 @@ impl Sampling {
             nominal_multiplier: f64::from(1_u32 << bits),
             measured_multiplier: sampling.accuracy.map(|_| multiplier),
             effective_size: sampling.accuracy.map(|accuracy| accuracy.effective_size),
-            standard_error: sampling.accuracy.map(|accuracy| {
-                let [queries, errors, seconds] = accuracy.standard_errors;
-                StandardError { queries, errors, seconds }
-            }),
+            standard_error: sampling
+                .accuracy
+                .and_then(|accuracy| accuracy.honest_errors())
+                .map(|[queries, errors, seconds]| StandardError { queries, errors, seconds }),
             text,
         }
     }
