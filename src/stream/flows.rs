@@ -431,7 +431,7 @@ impl<S> FlowTable<S> {
         }
         let start = if opening { Start::Opening } else { Start::MidStream };
         let flow = Flow {
-            ends: Ends::of(&key),
+            ends: Ends::of(key),
             assembler: Assembler::default(),
             session: handler.start(start),
             last_seen: at,
