@@ -6,16 +6,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::ops::Range;
+mod sink;
+
+use sink::{Connection, Sink};
 
 use crate::{
     config::Counting,
     limits::{Bounds, Limit},
-    mysql::{
-        compress::Codecs,
-        event::Visibility,
-        session::{Session, Shared},
-    },
+    mysql::compress::Codecs,
     packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType, segment},
     sample::{
         estimator::Slice,
@@ -24,14 +22,13 @@ use crate::{
         state::Sampling,
     },
     stats::{
-        Closed, Recorder, Stats,
-        askers::Asker,
+        Recorder, Stats,
         profile::Profile,
         tally::{Stratum, Weights},
     },
     stream::{
-        Direction, Missing, Receiver,
-        flows::{Ending, FlowKey, FlowTable, Handler, Start},
+        Direction,
+        flows::{FlowKey, FlowTable},
     },
 };
 
@@ -333,195 +330,4 @@ fn key(segment: &Segment<'_>, direction: Direction) -> FlowKey {
         Direction::ToClient => (segment.destination, segment.source),
     };
     FlowKey { client, server }
-}
-
-/// What the pipeline keeps of a connection.
-#[derive(Debug)]
-struct Connection {
-    session: Session,
-    /// As which it is counted among the connections.
-    visibility: Visibility,
-    /// Who it has logged in as.
-    asker: Asker,
-    /// Its end has been counted; what was held back may still be delivered.
-    closed: bool,
-    /// The slice it was opened in; 0 if it was under way.
-    opened_in: u32,
-    /// The slice in which something of it was last decoded, and its place there.
-    measured_in: (u32, u32),
-}
-
-/// Connections whose own numbers are kept for a slice.
-const MOST_MEASURED: usize = 65_536;
-
-#[derive(Debug)]
-struct Sink {
-    recorder: Recorder,
-    codecs: Codecs,
-    /// What was decoded in this slice, by connection.
-    slice: Slice<FlowKey>,
-    /// Number of the slice; from 1.
-    serial: u32,
-}
-
-impl Sink {
-    /// Something happened to a connection that is in no table.
-    fn unselected(&mut self, change: Option<Change>) {
-        let stats = &mut self.recorder.stats;
-        match change {
-            Some(Change::Opened) => stats.opened += 1,
-            Some(Change::Replaced) => {
-                stats.opened += 1;
-                stats.closed(Closed::Timeout);
-            }
-            Some(Change::Finished) => stats.finished_unseen(),
-            Some(Change::Reset) => stats.closed(Closed::Reset),
-            None => {}
-        }
-    }
-}
-
-impl Handler<Connection> for Sink {
-    fn start(&mut self, start: Start) -> Connection {
-        let session = Session::new(start);
-        let visibility = session.visibility();
-        self.recorder.stats.flow_appears(visibility);
-        let opened_in = if start == Start::Opening { self.serial } else { 0 };
-        Connection {
-            session,
-            visibility,
-            asker: Asker::default(),
-            closed: false,
-            opened_in,
-            measured_in: (0, 0),
-        }
-    }
-
-    fn opened(&mut self) {
-        self.recorder.stats.opened += 1;
-    }
-
-    #[inline]
-    fn receiver<'a>(
-        &'a mut self,
-        key: &FlowKey,
-        connection: &'a mut Connection,
-        bounds: &'a Bounds,
-    ) -> impl Receiver + 'a {
-        let shared = Shared { bounds, codecs: &self.codecs };
-        let new = connection.opened_in == self.serial;
-        self.recorder.stratum = if new { Stratum::New } else { Stratum::Lasting };
-        self.recorder.turn_to(connection.asker, key.client.address);
-        Decoder {
-            // A copy that costs something, and is of use only then.
-            key: self.recorder.measuring.then_some(*key),
-            connection,
-            shared,
-            recorder: &mut self.recorder,
-            slice: &mut self.slice,
-            serial: self.serial,
-        }
-    }
-
-    fn closed(&mut self, key: &FlowKey, connection: &mut Connection, ending: Ending) {
-        connection.closed = true;
-        self.recorder.turn_to(connection.asker, key.client.address);
-        connection.session.closed(&mut self.recorder);
-        self.recorder.stats.flow_disappears(connection.visibility);
-        self.recorder.stats.closed(match ending {
-            Ending::Fin | Ending::Reset if connection.session.has_quit() => Closed::Quit,
-            Ending::Fin => Closed::Fin,
-            Ending::Reset => Closed::Reset,
-            Ending::Timeout => Closed::Timeout,
-        });
-    }
-
-    fn left_open(&mut self, key: &FlowKey, connection: &mut Connection) {
-        self.recorder.turn_to(connection.asker, key.client.address);
-        connection.session.settle(&mut self.recorder);
-    }
-
-    fn forget(&mut self, mut connection: Connection, bounds: &Bounds) {
-        connection.session.release(Shared { bounds, codecs: &self.codecs });
-    }
-}
-
-/// One connection's bytes → its session → the counters.
-struct Decoder<'a> {
-    connection: &'a mut Connection,
-    shared: Shared<'a>,
-    recorder: &'a mut Recorder,
-    slice: &'a mut Slice<FlowKey>,
-    serial: u32,
-    /// Its ends, while single connections are measured.
-    key: Option<FlowKey>,
-}
-
-impl Decoder<'_> {
-    /// Runs `feed` on the session and keeps the gauge of visibility right.
-    #[inline]
-    fn feed(&mut self, feed: impl FnOnce(&mut Session, Shared<'_>, &mut Recorder)) {
-        let Connection { session, visibility, asker, closed, .. } = &mut *self.connection;
-        feed(session, self.shared, self.recorder);
-        *asker = self.recorder.asker();
-        let now = session.visibility();
-        if now != *visibility && !*closed {
-            self.recorder.stats.flow_disappears(*visibility);
-            self.recorder.stats.flow_appears(now);
-            *visibility = now;
-        }
-        if self.recorder.measuring {
-            self.measure();
-        }
-    }
-
-    /// Keeps what was decoded for this connection's own sums.
-    fn measure(&mut self) {
-        let measured = self.recorder.take_measured();
-        let Some(key) = self.key.filter(|_| measured != [0.0; 3]) else { return };
-        let stratum = match self.recorder.stratum {
-            Stratum::Lasting => &mut self.slice.lasting,
-            Stratum::New => &mut self.slice.new,
-        };
-        let (slice, place) = self.connection.measured_in;
-        if slice == self.serial
-            && let Some((_, sums)) = stratum.get_mut(place as usize)
-        {
-            sums.iter_mut().zip(measured).for_each(|(sum, more)| *sum += more);
-        } else if stratum.len() < MOST_MEASURED {
-            self.connection.measured_in = (self.serial, stratum.len() as u32);
-            stratum.push((key, measured));
-        }
-    }
-
-    fn count_bytes(&mut self, direction: Direction, count: u64) {
-        match direction {
-            Direction::ToServer => self.recorder.tally().request_bytes += count,
-            Direction::ToClient => self.recorder.tally().response_bytes += count,
-        }
-    }
-}
-
-impl Receiver for Decoder<'_> {
-    #[inline]
-    fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
-        self.count_bytes(direction, bytes.len() as u64);
-        self.feed(|session, shared, recorder| session.data(direction, at, bytes, shared, recorder));
-    }
-
-    fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing) {
-        if matches!(why, Missing::Cut | Missing::Needless) {
-            self.count_bytes(direction, u64::from(length));
-        }
-        // That replies are cut is no loss, nor what nobody needed, nor that a connection was not looked at.
-        let whole = matches!(why, Missing::Needless | Missing::Unselected);
-        if !whole && (direction, why) != (Direction::ToClient, Missing::Cut) {
-            self.recorder.stats.gaps += 1;
-        }
-        self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
-    }
-
-    fn needless(&self, direction: Direction) -> Range<u32> {
-        self.connection.session.needless(direction)
-    }
 }
