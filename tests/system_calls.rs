@@ -153,7 +153,9 @@ fn under_its_full_load_it_makes_no_call_that_is_refused_and_none_that_is_not_doc
     let (file, unix) = (authority.path("trace"), authority.path("web.sock"));
     let port = server.port().to_string();
     let flags = ["--mysql.port", &port, "--mysql.threads=2", "--web.config.file", config.to_str().unwrap()];
-    let flags = [&flags[..], &["--sockets.detail=full", "--sockets.cache-ttl=0s"]].concat();
+    let flags =
+        [&flags[..], &["--sockets.detail=full", "--sockets.cache-ttl=0s", "--mysql.multiplier=measured"]]
+            .concat();
     let mut exporter = Exporter::start_command(&mut traced(&file, &unix, &flags), 2);
     load(&mut exporter, &server, &authority, &unix);
     assert_eq!(exporter.stop().code(), Some(0));
