@@ -56,7 +56,7 @@ fn pool(server: &MariaDb, connections: usize) -> Vec<Connection> {
 
 /// The k-th busiest takes part in every k-th round, so that rates differ and the order is always the same.
 fn zipf(pool: &mut [Connection], round: usize, sql: &str) {
-    let busy = pool.iter_mut().enumerate().filter(|(rank, _)| round % (rank + 1) == 0);
+    let busy = pool.iter_mut().enumerate().filter(|(rank, _)| round.is_multiple_of(rank + 1));
     busy.for_each(|(_, connection)| connection.query(sql));
 }
 

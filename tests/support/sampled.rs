@@ -1,6 +1,7 @@
 //! Exporters that watch the same server through different classes, held to what was sent.
 
 #![allow(dead_code, unreachable_pub, reason = "each program that includes this uses a part of it")]
+#![allow(clippy::print_stdout, reason = "the figures are for people")]
 
 use std::time::Duration;
 
