@@ -5,11 +5,7 @@
 
 use std::time::Duration;
 
-use super::support::{
-    exporter::{Exporter, command},
-    exposition::Exposition,
-    wait,
-};
+use super::support::{exporter::Exporter, exposition::Exposition, wait};
 
 /// An exporter that captures on loopback and measures its multiplier.
 pub fn watch(port: u16, arguments: &[String]) -> Exporter {
@@ -21,7 +17,7 @@ pub fn watch(port: u16, arguments: &[String]) -> Exporter {
         "--mysql.multiplier=measured".to_owned(),
     ];
     all.extend_from_slice(arguments);
-    let exporter = Exporter::start_command(command().args(all), 1);
+    let exporter = Exporter::start(&all.iter().map(String::as_str).collect::<Vec<_>>());
     wait::until(Duration::from_secs(30), "the capture to be up", || {
         (exporter.page().value("dbwire_capture_up", &[]) == Some(1.0)).then_some(())
     });
