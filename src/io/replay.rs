@@ -105,6 +105,7 @@ struct Buffered {
     _buffer: Vec<u8>,
 }
 
+// SAFETY: both are declared as their headers (pcap/pcap.h, stdio_ext.h) do.
 unsafe extern "C" {
     /// <https://www.tcpdump.org/manpages/pcap_file.3pcap.html>
     fn pcap_file(handle: *mut c_void) -> *mut libc::FILE;
