@@ -45,7 +45,7 @@ fn people_get_a_section_for_each_thing_that_can_be_wrong() {
     let text = String::from_utf8(output.stdout).unwrap();
     let mut sections = vec!["privileges", "kernel", "web"];
     if cfg!(feature = "capture") {
-        sections.extend(["capture", "ports"]);
+        sections.extend(["capture", "ports", "sampling"]);
     }
     for section in sections {
         assert!(text.lines().any(|line| line == section), "{section} is not in\n{text}");

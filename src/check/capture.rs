@@ -14,7 +14,7 @@ pub struct Interface {
 }
 
 /// What was tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Capture {
     /// What is to be captured: an interface's name, or `any`.
     pub wanted: String,
@@ -30,10 +30,12 @@ pub struct Capture {
 }
 
 /// What a short look at the traffic showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Look {
     /// Seconds it took.
     pub seconds: u64,
+    /// The share of one CPU that capturing took meanwhile.
+    pub cpu_share: f64,
     /// Packets that passed the filter.
     pub packets: u64,
     /// Connections whose statements can be read.
@@ -95,7 +97,7 @@ impl Capture {
 
 impl Look {
     fn finding(self) -> Finding {
-        let Self { seconds, packets, readable, encrypted, untold } = self;
+        let Self { seconds, packets, readable, encrypted, untold, cpu_share: _ } = self;
         let told = readable + encrypted;
         if packets == 0 {
             return Finding::warn(
@@ -160,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_look_tells_the_share_inside_tls_of_the_connections_that_could_be_told() {
-        let look = Look { seconds: 3, packets: 100, readable: 3, encrypted: 1, untold: 6 };
+        let look = Look { seconds: 3, packets: 100, readable: 3, encrypted: 1, untold: 6, cpu_share: 0.0 };
         let cases = [
             (look, Status::Warn, "100 packets of 10 connections in 3 s: 25 % inside TLS"),
             (

@@ -13,6 +13,8 @@ pub mod kernel;
 pub mod ports;
 pub mod privileges;
 mod report;
+#[cfg(feature = "capture")]
+pub mod sampling;
 
 pub use report::{json, text};
 

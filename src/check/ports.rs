@@ -18,6 +18,8 @@ pub struct Ports {
     pub even: u64,
     /// The same with an odd one.
     pub odd: u64,
+    /// Of both, those that are in the class to be captured.
+    pub sampled: u64,
     /// N: one of 2^N connections is to be captured.
     pub sample_bits: u8,
     /// The lowest bit of the client port that chooses; anything where none does.

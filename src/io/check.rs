@@ -23,6 +23,7 @@ use crate::{
     check::{
         capture::{Capture, Interface, Look},
         ports::Ports,
+        sampling::Sampling,
     },
     config::Mysql,
     mysql::event::Visibility,
@@ -40,8 +41,10 @@ pub fn look(config: &Check) -> io::Result<Vec<Finding>> {
     findings.extend(kernel().findings());
     #[cfg(feature = "capture")]
     if let Some(mysql) = &serve.mysql {
-        findings.extend(capture(mysql, config.look)?.findings());
-        findings.extend(ports(serve, mysql).findings());
+        let (capture, ports) = (capture(mysql, config.look)?, ports(serve, mysql));
+        findings.extend(capture.findings());
+        findings.extend(ports.findings());
+        findings.extend(sampling(mysql, &ports, capture.look).findings());
     }
     findings.push(web(&serve.web.listen));
     Ok(findings)
@@ -171,6 +174,7 @@ fn told(snapshot: &Snapshot, time: Duration) -> Look {
     };
     Look {
         seconds: time.as_secs().max(1),
+        cpu_share: snapshot.capture.cpu.as_secs_f64() / time.as_secs_f64(),
         packets: snapshot.stats.packets,
         readable: count(&[Visibility::Decoded, Visibility::Compressed]),
         encrypted: count(&[Visibility::Tls]),
@@ -202,6 +206,19 @@ fn ports(serve: &Serve, mysql: &Mysql) -> Ports {
         };
         let count = if client % 2 == 0 { &mut ports.even } else { &mut ports.odd };
         *count += 1;
+        ports.sampled += u64::from(mysql.decode.class.contains(client));
     });
     counted.unwrap_or(start)
+}
+
+#[cfg(feature = "capture")]
+fn sampling(mysql: &Mysql, ports: &Ports, look: Option<Look>) -> Sampling {
+    Sampling {
+        class: mysql.decode.class,
+        multiplier: mysql.decode.multiplier,
+        connections: ports.even + ports.odd,
+        sampled: ports.sampled,
+        cpu_budget: mysql.cpu_budget,
+        cpu_share: look.map(|look| look.cpu_share),
+    }
 }
