@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("status", &["digest", "limits", "metrics", "mysql", "sample", "sockets", "stats"]),
     ("report", &["stats"]),
     ("web", &["metrics", "status"]),
-    ("check", &[]),
+    ("check", &["sample"]),
     ("cli", &["sample"]),
     ("config", &["cli", "sample"]),
 ];

@@ -32,7 +32,9 @@ pub(super) fn families(stats: &Stats) -> Vec<MetricFamily> {
         counter(&names::MYSQL_DIGEST_ROWS_RETURNED, false, |stats| stats.rows_returned),
         counter(&names::MYSQL_DIGEST_ROWS_AFFECTED, false, |stats| stats.rows_affected),
     ];
-    families.extend(durations(stats).filter(|_| stats.digest_histograms));
+    if stats.digest_histograms {
+        families.extend(durations(stats));
+    }
     families.extend(info(&stats.digests));
     families
 }
