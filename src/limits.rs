@@ -102,11 +102,15 @@ pub enum Limit {
     Users,
     /// `--mysql.max-clients`: further clients count as `other`.
     Clients,
+    /// [`MOST_LIVES`](crate::sample::openings::MOST_LIVES): the connection known longest is forgotten.
+    ConnectionLives,
+    /// More connections in a slice of the sample than are measured one by one: the others are left out of its weights.
+    SliceConnections,
 }
 
 impl Limit {
     /// Every limit, in the order of the enum (its discriminants index counters).
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Flows,
         Self::HalfOpenFlows,
         Self::DirectionBytes,
@@ -119,6 +123,8 @@ impl Limit {
         Self::Schemas,
         Self::Users,
         Self::Clients,
+        Self::ConnectionLives,
+        Self::SliceConnections,
     ];
 
     /// Value of the `limit` label.
@@ -136,6 +142,8 @@ impl Limit {
             Self::Schemas => "schemas",
             Self::Users => "users",
             Self::Clients => "clients",
+            Self::ConnectionLives => "connection_lives",
+            Self::SliceConnections => "slice_connections",
         }
     }
 
@@ -167,7 +175,9 @@ impl Limit {
             | Self::ErrorCodes
             | Self::Schemas
             | Self::Users
-            | Self::Clients => 0,
+            | Self::Clients
+            | Self::ConnectionLives
+            | Self::SliceConnections => 0,
         }
     }
 }

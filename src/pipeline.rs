@@ -150,6 +150,9 @@ impl Pipeline {
             self.flows.reselect();
         }
         self.plan = plan;
+        if self.plan.class.bits() == 0 {
+            self.openings.forget();
+        }
         self.sink.recorder.measuring = self.awaits_census();
     }
 
@@ -174,6 +177,7 @@ impl Pipeline {
         self.cut_at = None;
         self.sink.serial = self.sink.serial.wrapping_add(1).max(1);
         self.sink.recorder.cut();
+        self.sink.recorder.stats.limit_hits[Limit::SliceConnections as usize] += self.openings.left_out();
         let ended = Slice { openings: self.openings.take(), ..std::mem::take(&mut self.sink.slice) };
         self.slice.get_or_insert_default().extend(ended);
     }
@@ -225,11 +229,15 @@ impl Pipeline {
         let stats = self.sink.recorder.publish();
         // The others are the counters' own.
         let own = |limit: &Limit| {
-            matches!(limit, Limit::ErrorCodes | Limit::Schemas | Limit::Users | Limit::Clients)
+            matches!(
+                limit,
+                Limit::ErrorCodes | Limit::Schemas | Limit::Users | Limit::Clients | Limit::SliceConnections
+            )
         };
         for limit in Limit::ALL.into_iter().filter(|limit| !own(limit)) {
             stats.limit_hits[limit as usize] = hits[limit as usize];
         }
+        stats.limit_hits[Limit::ConnectionLives as usize] = self.openings.forgotten();
         stats
     }
 

@@ -13,6 +13,16 @@ use allocator::Since;
 use dbwire_exporter::{
     digest::Statement,
     limits::{self, Bounds, Limit},
+    packet::Endpoint,
+    sample::{
+        census::{Census, Socket},
+        class::SampleClass,
+        estimator::Slice,
+        multiplier::Multiplier,
+        openings::{Control, MOST_LIVES, Openings},
+        sampler::{Sampler, Settings},
+    },
+    stream::flows::FlowKey,
 };
 use wire::{Connection, MSS, OK, Wire, long_query, packet, query, zlib_block};
 
@@ -525,4 +535,49 @@ fn an_idle_connection_takes_its_slot_and_little_else() {
         // Beside its slot it keeps room for a command that waits.
         assert!(each <= limits::FLOW_BYTES + limits::PIPELINE_OWN * limits::PIPELINE_BYTES, "{each} bytes");
     }
+}
+
+/// Not bounded, as the kernel's own table is not: what docs/limits.md says of it is held here.
+#[test]
+fn a_census_takes_less_than_nine_hundred_bytes_of_a_connection() {
+    let end = |port| Endpoint { address: 0xffff_7f00_0001, port };
+    let census = |connections: u16| {
+        let mut census = Census::default();
+        for client_port in 0..connections {
+            let socket =
+                Socket { cookie: 1, client_port, segments_in: 9, segments_out: 9, client_bytes: 900 };
+            census.add(FlowKey { client: end(client_port), server: end(3306) }, socket, true);
+        }
+        census
+    };
+    // Just behind a doubling of the tables, and before the next.
+    for connections in [15_000, 28_000] {
+        let class = SampleClass::new(3, 1, 0).unwrap();
+        let before = Since::now();
+        let mut sampler = Sampler::new(Settings { class, multiplier: Multiplier::Measured, rotate: None });
+        for _ in 0..3 {
+            let second = std::time::Duration::from_secs(1);
+            let key_port = |key: &FlowKey| key.client.port;
+            sampler.census(census(connections), &Slice::default(), second, class, key_port);
+        }
+        let (kept, peak) = (before.bytes(), before.peak());
+        let each = |bytes: usize| bytes / usize::from(connections);
+        println!("{} bytes for each of {connections} connections, {} at most", each(kept), each(peak));
+        assert!(each(peak) < 900, "{} bytes", each(peak));
+    }
+}
+
+#[test]
+fn lives_of_connections_take_no_more_than_14_mebibytes() {
+    let before = Since::now();
+    let mut openings = Openings::default();
+    let syn =
+        Control { from_client: true, opens: true, finishes: false, resets: false, sequence: 1, length: 0 };
+    for number in 0..4 * MOST_LIVES as u32 {
+        let client = Endpoint { address: u128::from(number), port: 1 };
+        openings.segment(FlowKey { client, server: Endpoint { address: 1, port: 3306 } }, syn);
+    }
+    let (peak, bound) = (before.peak(), 14 * MIB);
+    println!("{:.1} MiB for {MOST_LIVES} lives", peak as f64 / MIB as f64);
+    assert!(peak <= bound, "{peak} bytes");
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::{
-    limits::Bounds,
+    limits::{Bounds, Limit},
     mysql::{
         compress::Codecs,
         event::Visibility,
@@ -174,6 +174,8 @@ impl Decoder<'_> {
         } else if stratum.len() < MOST_MEASURED {
             self.connection.measured_in = (self.serial, stratum.len() as u32);
             stratum.push((key, measured));
+        } else {
+            self.recorder.stats.limit_hits[Limit::SliceConnections as usize] += 1;
         }
     }
 

@@ -7,11 +7,11 @@ use std::{
     hash::Hash,
 };
 
-/// Connections known at a time; a SYN flood beyond it is counted, not remembered.
-pub const MOST_LIVES: usize = 65_536;
+/// Connections known at a time. Beyond it the one known longest is forgotten: its end may not be told.
+pub const MOST_LIVES: usize = 32_768;
 /// Ended ones that are remembered, so that a FIN sent again ends nothing twice.
 const MOST_ENDED: usize = 8_192;
-/// Opened in one slice and remembered one by one.
+/// Opened in one slice and remembered one by one. Further ones are left out of the estimate of new connections.
 pub const MOST_OPENINGS: usize = 32_768;
 
 /// A segment without regard to its payload.
@@ -53,6 +53,8 @@ struct Life {
     /// Seen of the server, of the client.
     finished: [bool; 2],
     ended: bool,
+    /// When it became known, in the order of all.
+    serial: u64,
 }
 
 /// A connection opened in the slice.
@@ -68,13 +70,26 @@ pub struct Opening<K> {
 #[derive(Debug)]
 pub struct Openings<K> {
     lives: HashMap<K, Life>,
+    /// By age, with their serials; some are not known any more.
+    known: VecDeque<(K, u64)>,
+    serial: u64,
     ended: VecDeque<K>,
     opened: Vec<K>,
+    forgotten: u64,
+    left_out: u64,
 }
 
 impl<K> Default for Openings<K> {
     fn default() -> Self {
-        Self { lives: HashMap::new(), ended: VecDeque::new(), opened: Vec::new() }
+        Self {
+            lives: HashMap::new(),
+            known: VecDeque::new(),
+            serial: 0,
+            ended: VecDeque::new(),
+            opened: Vec::new(),
+            forgotten: 0,
+            left_out: 0,
+        }
     }
 }
 
@@ -84,9 +99,9 @@ impl<K: Copy + Eq + Hash> Openings<K> {
         if control.opens {
             return self.open(key, control);
         }
-        if !control.resets && !self.lives.contains_key(&key) && self.lives.len() < MOST_LIVES {
+        if !control.resets && !self.lives.contains_key(&key) {
             // It was under way when capture began: its FINs tell.
-            self.lives.insert(key, Life::default());
+            self.remember(key, None);
         }
         let life = self.lives.get_mut(&key)?;
         if life.ended {
@@ -119,14 +134,39 @@ impl<K: Copy + Eq + Hash> Openings<K> {
             if !life.ended {
                 change = Change::Replaced;
             }
-            *life = Life { initial, ..Life::default() };
-        } else if self.lives.len() < MOST_LIVES {
-            self.lives.insert(key, Life { initial, ..Life::default() });
+            *life = Life { initial, serial: life.serial, ..Life::default() };
+        } else {
+            self.remember(key, initial);
         }
         if self.opened.len() < MOST_OPENINGS {
             self.opened.push(key);
+        } else {
+            self.left_out += 1;
         }
         Some(change)
+    }
+
+    fn remember(&mut self, key: K, initial: Option<u32>) {
+        if self.lives.len() >= MOST_LIVES {
+            self.forget_oldest();
+        }
+        if self.known.len() >= 2 * MOST_LIVES {
+            let lives = &self.lives;
+            self.known.retain(|(key, serial)| lives.get(key).is_some_and(|life| life.serial == *serial));
+        }
+        self.serial += 1;
+        self.known.push_back((key, self.serial));
+        self.lives.insert(key, Life { initial, serial: self.serial, ..Life::default() });
+    }
+
+    fn forget_oldest(&mut self) {
+        while let Some((key, serial)) = self.known.pop_front() {
+            if self.lives.get(&key).is_some_and(|life| life.serial == serial) {
+                self.lives.remove(&key);
+                self.forgotten += 1;
+                return;
+            }
+        }
     }
 
     fn trim(&mut self) {
@@ -138,8 +178,24 @@ impl<K: Copy + Eq + Hash> Openings<K> {
         }
     }
 
+    /// Forgets all lives: their ends will not be followed.
+    pub fn forget(&mut self) {
+        (self.lives, self.known, self.ended) = Default::default();
+    }
+
+    /// How often a connection was forgotten for another ([`MOST_LIVES`]).
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// How many will be left out of what [`Self::take`] returns ([`MOST_OPENINGS`]).
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
     /// What was opened since the last time. Those that could not be remembered are not in it.
     pub fn take(&mut self) -> Vec<Opening<K>> {
+        self.left_out = 0;
         let of = |key: K| Opening { key, bytes: self.lives.get(&key).and_then(|life| life.bytes) };
         std::mem::take(&mut self.opened).into_iter().map(of).collect()
     }
@@ -196,6 +252,27 @@ mod tests {
         for key in 0..MOST_LIVES as u32 + 10 {
             assert_eq!(openings.segment(key, syn(1)), Some(Change::Opened));
         }
+        assert_eq!(
+            (openings.forgotten(), openings.left_out()),
+            (10, (MOST_LIVES - MOST_OPENINGS) as u64 + 10)
+        );
         assert_eq!((openings.lives.len(), openings.take().len()), (MOST_LIVES, MOST_OPENINGS));
+        assert_eq!(openings.left_out(), 0);
+    }
+
+    #[test]
+    fn behind_a_flood_that_nobody_ends_connections_are_followed_as_before() {
+        let mut openings = Openings::default();
+        for key in 0..3 * MOST_LIVES as u32 {
+            openings.segment(key, syn(1));
+        }
+        openings.take();
+        for key in 4 * MOST_LIVES as u32..5 * MOST_LIVES as u32 {
+            assert_eq!(openings.segment(key, syn(1)), Some(Change::Opened));
+            assert_eq!(openings.segment(key, fin(true, 2, 5)), None);
+            assert_eq!(openings.segment(key, fin(false, 9, 0)), Some(Change::Finished), "{key}");
+        }
+        assert_eq!(openings.take()[0].bytes, None, "ended too long ago to be known");
+        assert!(openings.known.len() <= 2 * MOST_LIVES);
     }
 }
