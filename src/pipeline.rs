@@ -26,10 +26,7 @@ use crate::{
         profile::Profile,
         tally::{Stratum, Weights},
     },
-    stream::{
-        Direction,
-        flows::{FlowKey, FlowTable},
-    },
+    stream::{Direction, flows::FlowTable, key::FlowKey},
 };
 
 /// Nanoseconds of packet time between two ticks.

@@ -22,7 +22,7 @@ use dbwire_exporter::{
         openings::{Control, MOST_LIVES, Openings},
         sampler::{Sampler, Settings},
     },
-    stream::flows::FlowKey,
+    stream::key::FlowKey,
 };
 use wire::{Connection, MSS, OK, Wire, long_query, packet, query, zlib_block};
 

@@ -15,7 +15,7 @@ use crate::{
         state::{State, StateSet},
         tcp_info::Carried,
     },
-    stream::flows::FlowKey,
+    stream::key::FlowKey,
 };
 
 /// States of connections that carry data, or may have since the last census. The others have no `struct tcp_info`.

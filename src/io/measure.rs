@@ -27,7 +27,7 @@ use crate::{
         state::Sampling,
     },
     stats::tally::Weights,
-    stream::flows::FlowKey,
+    stream::key::FlowKey,
 };
 
 /// Between two censuses, unless somebody asks.

@@ -14,7 +14,8 @@ use crate::{
     stats::{Closed, Recorder, askers::Asker, tally::Stratum},
     stream::{
         Direction, Missing, Receiver,
-        flows::{Ending, FlowKey, Handler, Start},
+        flows::{Ending, Handler, Start},
+        key::FlowKey,
     },
 };
 

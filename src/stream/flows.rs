@@ -4,16 +4,19 @@
 //! that a SYN flood cannot push out connections that carry traffic. An ended connection lingers for
 //! [`LINGER`], so that duplicates and stragglers of its last segments are not taken for a new connection.
 
-use std::{cell::Cell, collections::VecDeque};
+use std::{cell::Cell, collections::VecDeque, hash::BuildHasher};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hash, Hasher};
 
-use super::{Direction, Receiver, assembler::Assembler};
+use super::{
+    Direction, Receiver,
+    assembler::Assembler,
+    key::{Ends, FlowKey},
+};
 use crate::{
     limits::{Bounds, Limit},
-    packet::{Endpoint, Segment, TcpFlags, Timestamp},
+    packet::{Segment, TcpFlags, Timestamp},
 };
 
 /// Nanoseconds an ended connection is remembered.
@@ -31,65 +34,6 @@ const STALE_SWEEP: usize = 4096;
 
 /// Slots remembered of connections met lately.
 const GUESSES: usize = 1024;
-
-/// The two ends of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FlowKey {
-    /// The side that connected.
-    pub client: Endpoint,
-    /// The side whose port is a server port.
-    pub server: Endpoint,
-}
-
-/// In as few words as tell two keys apart, for each takes its time: IPv4 addresses make one together.
-impl Hash for FlowKey {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let Self { client, server } = self;
-        state.write_u32(u32::from(client.port) << 16 | u32::from(server.port));
-        if [client, server].iter().all(|end| end.address >> 32 == 0xffff) {
-            state.write_u64((client.address as u64) << 32 | server.address as u64 & 0xffff_ffff);
-        } else {
-            state.write_u128(client.address);
-            state.write_u128(server.address);
-        }
-    }
-}
-
-/// A key as the table keeps it: in less room.
-#[derive(Debug, Clone, Copy)]
-struct Ends {
-    addresses: [[u64; 2]; 2],
-    ports: [u16; 2],
-}
-
-/// Word by word: to be compared as arrays they would have to be written to memory.
-impl PartialEq for Ends {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        let ([[a, b], [c, d]], [e, f]) = (self.addresses, self.ports);
-        let ([[g, h], [i, j]], [k, l]) = (other.addresses, other.ports);
-        (a ^ g | b ^ h | c ^ i | d ^ j) == 0 && e == k && f == l
-    }
-}
-
-impl Ends {
-    #[inline]
-    fn of(FlowKey { client, server }: &FlowKey) -> Self {
-        let halves = |address: u128| [(address >> 64) as u64, address as u64];
-        Self { addresses: [client, server].map(|end| halves(end.address)), ports: [client.port, server.port] }
-    }
-
-    #[inline]
-    fn key(&self) -> FlowKey {
-        let end = |[high, low]: [u64; 2], port| Endpoint {
-            address: u128::from(high) << 64 | u128::from(low),
-            port,
-        };
-        let ([client, server], [client_port, server_port]) = (self.addresses, self.ports);
-        FlowKey { client: end(client, client_port), server: end(server, server_port) }
-    }
-}
 
 /// What ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -313,9 +257,10 @@ impl<S> FlowTable<S> {
     /// The input has ended: everything held is delivered. Connections stay open: nobody saw them end.
     pub fn finish(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
         for flow in self.slots.iter_mut().filter_map(|slot| slot.flow.as_mut()) {
-            flow.assembler.flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
+            let key = flow.ends.key();
+            flow.assembler.flush(bounds, &mut handler.receiver(&key, &mut flow.session, bounds));
             if flow.phase != Phase::Ended {
-                handler.left_open(&flow.ends.key(), &mut flow.session);
+                handler.left_open(&key, &mut flow.session);
             }
         }
     }
@@ -557,7 +502,7 @@ impl<S> FlowTable<S> {
             entry.remove();
         }
         self.free.push(slot);
-        flow.assembler.flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
+        flow.assembler.flush(bounds, &mut handler.receiver(&key, &mut flow.session, bounds));
         if flow.phase != Phase::Ended {
             handler.closed(&key, &mut flow.session, Ending::Timeout);
         }

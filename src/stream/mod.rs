@@ -12,6 +12,7 @@
 
 pub mod assembler;
 pub mod flows;
+pub mod key;
 pub mod seq;
 
 use std::ops::Range;

@@ -16,7 +16,8 @@ use dbwire_exporter::{
     packet::{Endpoint, Segment, Timestamp},
     stream::{
         Direction, Missing, Receiver,
-        flows::{Ending, FlowKey, FlowTable, Handler, Start},
+        flows::{Ending, FlowTable, Handler, Start},
+        key::FlowKey,
     },
 };
 
