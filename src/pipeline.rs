@@ -129,7 +129,7 @@ impl Pipeline {
     /// more become gaps.
     pub fn tick(&mut self, now: Timestamp) {
         self.next_tick = Timestamp(now.0.saturating_add(TICK));
-        self.now = self.now.max(now);
+        self.now = now;
         self.cut_if_due(now);
         match self.next_plan.take() {
             Some((from, plan)) if from <= now => self.change_plan(plan),

@@ -337,11 +337,12 @@ impl Worker {
         }
     }
 
-    /// With nothing left in the ring, a slice has ended once the kernel has shown all of it.
+    /// With nothing left in the ring, a slice has ended once the kernel has shown all of it, or the clock that it should end
+    /// by was set back.
     fn end_slice(&mut self, ring_is_empty: bool) {
         if let Some(at) = self.part.cut_at()
             && ring_is_empty
-            && clock::wall().0 >= at.0 + RING_LAG_NANOS
+            && clock::wall().abs_diff(at) >= RING_LAG_NANOS
         {
             self.pipeline.tick(at);
         }
