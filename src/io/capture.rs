@@ -21,6 +21,7 @@ use super::{
     supervisor::{Panics, Task, supervise},
 };
 use crate::{
+    limits::Limit,
     packet::{Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
     stats::capture::{CaptureStats, Snapshot},
@@ -323,7 +324,10 @@ impl Worker {
     fn measure(&mut self) {
         let now = Instant::now();
         let load = self.part.is_load_due(now).then(|| self.source.refreshed());
-        let Orders { cut_at, plan } = self.part.turn(now, load);
+        let Orders { cut_at, plan, too_many } = self.part.turn(now, load);
+        if too_many {
+            self.pipeline.bounds().hit(Limit::CensusSockets);
+        }
         if let Some(at) = cut_at {
             self.pipeline.cut_at(at);
         }
