@@ -106,11 +106,13 @@ pub enum Limit {
     ConnectionLives,
     /// More connections in a slice of the sample than are measured one by one: the others are left out of its weights.
     SliceConnections,
+    /// [`MOST_SOCKETS`](crate::sample::census::MOST_SOCKETS): there is no census, and estimates wait for the next one.
+    CensusSockets,
 }
 
 impl Limit {
     /// Every limit, in the order of the enum (its discriminants index counters).
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Flows,
         Self::HalfOpenFlows,
         Self::DirectionBytes,
@@ -125,6 +127,7 @@ impl Limit {
         Self::Clients,
         Self::ConnectionLives,
         Self::SliceConnections,
+        Self::CensusSockets,
     ];
 
     /// Value of the `limit` label.
@@ -144,6 +147,7 @@ impl Limit {
             Self::Clients => "clients",
             Self::ConnectionLives => "connection_lives",
             Self::SliceConnections => "slice_connections",
+            Self::CensusSockets => "census_sockets",
         }
     }
 
@@ -177,7 +181,8 @@ impl Limit {
             | Self::Users
             | Self::Clients
             | Self::ConnectionLives
-            | Self::SliceConnections => 0,
+            | Self::SliceConnections
+            | Self::CensusSockets => 0,
         }
     }
 }

@@ -26,7 +26,11 @@ use crate::{
         profile::Profile,
         tally::{Stratum, Weights},
     },
-    stream::{Direction, flows::FlowTable, key::FlowKey},
+    stream::{
+        Direction,
+        flows::FlowTable,
+        key::{Ends, FlowKey},
+    },
 };
 
 /// Nanoseconds of packet time between two ticks.
@@ -59,13 +63,13 @@ pub struct Pipeline {
     flows: FlowTable<Connection>,
     bounds: Bounds,
     sink: Sink,
-    openings: Openings<FlowKey>,
+    openings: Openings<Ends>,
     multiplier: Multiplier,
     census: bool,
     /// Where the slice is to end.
     cut_at: Option<Timestamp>,
     /// The one that has ended.
-    slice: Option<Slice<FlowKey>>,
+    slice: Option<Slice<Ends>>,
     /// Packet time.
     now: Timestamp,
     next_tick: Timestamp,
@@ -125,7 +129,7 @@ impl Pipeline {
     /// more become gaps.
     pub fn tick(&mut self, now: Timestamp) {
         self.next_tick = Timestamp(now.0.saturating_add(TICK));
-        self.now = self.now.max(now);
+        self.now = now;
         self.cut_if_due(now);
         match self.next_plan.take() {
             Some((from, plan)) if from <= now => self.change_plan(plan),
@@ -180,7 +184,7 @@ impl Pipeline {
     }
 
     /// What was decoded in the slice that has ended, once it has.
-    pub fn take_slice(&mut self) -> Option<Slice<FlowKey>> {
+    pub fn take_slice(&mut self) -> Option<Slice<Ends>> {
         self.slice.take()
     }
 
@@ -283,7 +287,7 @@ impl Pipeline {
             sequence: segment.sequence,
             length: (segment.payload.len() as u32).wrapping_add(segment.cut),
         };
-        self.openings.segment(key, control)
+        self.openings.segment(Ends::of(&key), control)
     }
 
     /// Which end is the server; `None` if neither is.

@@ -161,11 +161,11 @@ fn without_a_connection_in_the_class_counters_stand_still_and_the_traffic_is_tol
     // Linux hands out even ports: of the two classes by bit 0 the odd one is empty.
     let odd = ["--mysql.sample-bits=1", "--mysql.sample-first-bit=0", "--mysql.sample-class=1"];
     let mut exporter = watch(server.port(), &odd.map(str::to_owned));
-    let before = exporter.page();
+    let before = exporter.page_of_a_new_census();
     let mut unestimated = 0.0;
     for _ in 0..4 {
         (0..100).for_each(|_| connection.query("SELECT 1"));
-        let page = exporter.page();
+        let page = exporter.page_of_a_new_census();
         assert_eq!(queries(&page), queries(&before));
         unestimated = value(&page, "dbwire_mysql_unestimated_segments_total", &[]);
     }

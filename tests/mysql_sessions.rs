@@ -14,8 +14,9 @@ use logins::*;
 const SELECT: &[u8] = b"\x03select a from t";
 const ROWS: &[&[u8]] = &[b"\x01", COLUMN, ROW, END];
 const NO_SCHEMA: &[u8] = b"\xff\x19\x04#42000Unknown database 'x'";
-/// OKs of a server that tracks the schema: to `stock`, and to none.
+/// OKs of a server that tracks the schema: to `stock`, with more results to come, and to none.
 const TO_STOCK: &[u8] = b"\x00\x00\x00\x02\x40\x00\x00\x00\x08\x01\x06\x05stock";
+const TO_STOCK_MORE: &[u8] = b"\x00\x00\x00\x0a\x40\x00\x00\x00\x08\x01\x06\x05stock";
 const TO_NONE: &[u8] = b"\x00\x00\x00\x02\x40\x00\x00\x00\x03\x01\x01\x00";
 
 /// Logged in to MySQL 8, the schema being `shop`.
@@ -70,20 +71,12 @@ fn statements_run_in_the_schema_that_the_server_has_agreed_to() {
             |talk| talk.command(b"\x03use `st``ock`").reply(&[TO_STOCK]),
             "stock: 1/1",
         ),
+        ("a schema dropped", 0, |talk| talk.command(b"\x03drop database shop").reply(&[OK]), "unknown: 1/1"),
         (
-            "one of several statements",
+            "one that there is not",
             0,
-            |talk| talk.command(b"\x03use stock; do 1").reply(&[OK_MORE, OK]),
-            "unknown: 1/1",
-        ),
-        (
-            "one of several statements, tracked in its own result",
-            SESSION_TRACK,
-            |talk| {
-                let more = b"\x00\x00\x00\x0a\x40\x00\x00\x00\x08\x01\x06\x05stock";
-                talk.command(b"\x03use stock; do 1").reply(&[more, OK])
-            },
-            "stock: 1/1",
+            |talk| talk.command(b"\x03drop database x").reply(&[NO_SCHEMA]),
+            "shop: 1/1",
         ),
         (
             "a schema dropped, tracked",
@@ -98,11 +91,106 @@ fn statements_run_in_the_schema_that_the_server_has_agreed_to() {
             "shop: 1/1",
         ),
     ];
+    assert_schemas(cases);
+}
+
+/// Steps, what was agreed on before, and [`by_schema`] of a statement behind each.
+fn assert_schemas(cases: &[(&str, u32, Step, &str)]) {
     for (name, flags, step, expected) in cases {
         let mut talk = session(*flags);
         step(&mut talk);
         talk.command(SELECT).reply(ROWS);
         assert_eq!(by_schema(&talk, "select a from t"), *expected, "{name}");
+    }
+}
+
+#[test]
+fn of_several_statements_the_last_that_selects_a_schema_counts_once_all_are_done() {
+    assert_schemas(&[
+        ("the first", 0, |talk| talk.command(b"\x03use stock; do 1").reply(&[OK_MORE, OK]), "stock: 1/1"),
+        ("the last", 0, |talk| talk.command(b"\x03do 1; use stock").reply(&[OK_MORE, OK]), "stock: 1/1"),
+        (
+            "behind rows",
+            0,
+            |talk| {
+                let rows = [b"\x01", COLUMN, ROW, END_MORE, OK];
+                talk.command(b"\x03select 1; use stock").reply(&rows)
+            },
+            "stock: 1/1",
+        ),
+        (
+            "two of them",
+            0,
+            |talk| talk.command(b"\x03use somewhere; use stock;").reply(&[OK_MORE, OK]),
+            "stock: 1/1",
+        ),
+        (
+            "in a literal",
+            0,
+            |talk| talk.command(b"\x03do 1; do '; use x'").reply(&[OK_MORE, OK]),
+            "shop: 1/1",
+        ),
+        ("behind an error", 0, |talk| talk.command(b"\x03do x; use stock").reply(&[NO_TABLE]), "shop: 1/1"),
+        (
+            "around an error",
+            0,
+            |talk| talk.command(b"\x03use stock; do x; use somewhere").reply(&[OK_MORE, NO_TABLE]),
+            "unknown: 1/1",
+        ),
+        (
+            "tracked in its own result",
+            SESSION_TRACK,
+            |talk| talk.command(b"\x03use `st``ock`; do 1").reply(&[TO_STOCK_MORE, OK]),
+            "stock: 1/1",
+        ),
+        (
+            "tracked before an error",
+            SESSION_TRACK,
+            |talk| talk.command(b"\x03use stock; use x").reply(&[TO_STOCK_MORE, NO_SCHEMA]),
+            "stock: 1/1",
+        ),
+    ]);
+}
+
+#[test]
+fn a_text_that_cannot_be_read_to_its_end_may_have_selected_a_schema_if_it_is_several_statements() {
+    assert_schemas(&[
+        (
+            "where a string ends is not certain",
+            0,
+            |talk| talk.command(b"\x03do 1; do 'a\\'; use x; do '").reply(&[OK_MORE, OK]),
+            "unknown: 1/1",
+        ),
+        ("it is one", 0, |talk| talk.command(b"\x03do 'a; use x").reply(&[OK]), "shop: 1/1"),
+        ("a long one", 0, |talk| talk.command(&long()).reply(&[OK]), "shop: 1/1"),
+        ("several long ones", 0, |talk| talk.command(&long()).reply(&[OK_MORE, OK]), "unknown: 1/1"),
+        ("a long one that fails", 0, |talk| talk.command(&long()).reply(&[NO_TABLE]), "shop: 1/1"),
+    ]);
+}
+
+/// A statement of which only the beginning is looked at.
+fn long() -> Vec<u8> {
+    [b"\x03insert into t values ('".as_slice(), &[b'x'; 100_000], b"')"].concat()
+}
+
+#[test]
+fn a_prepared_statement_may_select_a_schema_where_the_server_allows_it_and_does_not_tell() {
+    let prepare: Step =
+        |talk| talk.command(b"\x16use stock").reply(&[b"\x00\x05\0\0\0\x00\x00\x00\x00\0\0\0"]);
+    let execute: Step = |talk| talk.command(b"\x17\x05\0\0\0\x00\x01\0\0\0").reply(&[OK]);
+    let immediate: Step = |talk| talk.command(b"\x03execute immediate 'use stock'").reply(&[OK]);
+    for (name, talk, steps, expected) in [
+        ("prepared by the protocol", connect_mariadb(), &[prepare, execute][..], "unknown: 1/1"),
+        ("by a statement", connect_mariadb(), &[immediate], "unknown: 1/1"),
+        ("only prepared", connect_mariadb(), &[prepare], "shop: 1/1"),
+        ("MySQL executes none", session(0), &[immediate], "shop: 1/1"),
+    ] {
+        let mut talk = talk;
+        for step in steps {
+            step(&mut talk);
+        }
+        talk.command(SELECT).reply(ROWS);
+        assert_eq!(by_schema(&talk, "select a from t"), expected, "{name}");
     }
 }
 

@@ -28,4 +28,4 @@ pub use kind::{Statement, statement_kind};
 pub use lexer::Escapes;
 pub use normalize::{Digest, MAX_STATEMENT, Normalizer, Shape};
 pub use trace::{Trace, trace};
-pub use used::used_schema;
+pub use used::{SchemaUse, may_be_several, schema_use};

@@ -199,7 +199,7 @@ fn heading(lexer: &Lexer<'_>) -> Option<Heading> {
 }
 
 /// The next token that is no white space or comment.
-pub(super) fn next_word<'a>(lexer: &mut Lexer<'a>) -> Option<Token<'a>> {
+fn next_word<'a>(lexer: &mut Lexer<'a>) -> Option<Token<'a>> {
     loop {
         let token = lexer.next()?;
         if !matches!(token.kind, Kind::Space | Kind::Comment) {

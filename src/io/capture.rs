@@ -21,6 +21,7 @@ use super::{
     supervisor::{Panics, Task, supervise},
 };
 use crate::{
+    limits::Limit,
     packet::{Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
     stats::capture::{CaptureStats, Snapshot},
@@ -323,7 +324,10 @@ impl Worker {
     fn measure(&mut self) {
         let now = Instant::now();
         let load = self.part.is_load_due(now).then(|| self.source.refreshed());
-        let Orders { cut_at, plan } = self.part.turn(now, load);
+        let Orders { cut_at, plan, too_many } = self.part.turn(now, load);
+        if too_many {
+            self.pipeline.bounds().hit(Limit::CensusSockets);
+        }
         if let Some(at) = cut_at {
             self.pipeline.cut_at(at);
         }
@@ -333,11 +337,12 @@ impl Worker {
         }
     }
 
-    /// With nothing left in the ring, a slice has ended once the kernel has shown all of it.
+    /// With nothing left in the ring, a slice has ended once the kernel has shown all of it, or the clock that it should end
+    /// by was set back.
     fn end_slice(&mut self, ring_is_empty: bool) {
         if let Some(at) = self.part.cut_at()
             && ring_is_empty
-            && clock::wall().0 >= at.0 + RING_LAG_NANOS
+            && clock::wall().abs_diff(at) >= RING_LAG_NANOS
         {
             self.pipeline.tick(at);
         }

@@ -3,11 +3,13 @@
 //! On the database's host these are the server's sockets, on an application's host the client's; where both ends are
 //! on one host, the server's count.
 
+use thiserror::Error;
+
 use super::netlink::{Dumper, NetlinkError};
 use crate::{
     config::PortSet,
     packet::Endpoint,
-    sample::census::{Census, Socket},
+    sample::census::{Census, Listing, Socket, TooMany},
     sockets::{
         inet_diag::{Extensions, Query},
         port_filter::PortFilter,
@@ -15,7 +17,7 @@ use crate::{
         state::{State, StateSet},
         tcp_info::Carried,
     },
-    stream::key::FlowKey,
+    stream::key::{Ends, FlowKey},
 };
 
 /// States of connections that carry data, or may have since the last census. The others have no `struct tcp_info`.
@@ -26,6 +28,17 @@ const STATES: StateSet = StateSet::NONE
     .with(State::CloseWait)
     .with(State::LastAck)
     .with(State::Closing);
+
+/// Why there is no census.
+#[derive(Debug, Error)]
+pub enum CensusError {
+    /// The kernel did not list the connections.
+    #[error(transparent)]
+    Kernel(#[from] NetlinkError),
+    /// It listed too many.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+}
 
 /// Takes censuses.
 #[derive(Debug)]
@@ -45,17 +58,18 @@ impl CensusTaker {
     /// All connections there are now.
     ///
     /// # Errors
-    /// If the kernel does not list them.
-    pub fn take(&mut self) -> Result<Census<FlowKey>, NetlinkError> {
+    /// If the kernel does not list them, or lists too many.
+    pub fn take(&mut self) -> Result<Census<Ends>, CensusError> {
         let query = Query { states: STATES, filter: Some(&self.filter), extensions: Extensions::INFO };
         let ports = &self.ports;
-        self.dumper.dump(query, &Census::default(), |census, row, attributes| {
+        let listing = self.dumper.dump(query, &Listing::default(), |listing, row, attributes| {
             if let Some(carried) = Carried::find(attributes) {
                 let server = ports.contains(row.local.port);
                 let (key, socket) = connection(row, server, carried);
-                census.add(key, socket, server);
+                listing.add(Ends::of(&key), socket, server);
             }
-        })
+        })?;
+        Ok(listing.census()?)
     }
 }
 
@@ -70,7 +84,7 @@ fn connection(row: &Row, server: bool, carried: Carried) -> (FlowKey, Socket) {
         client_port: client.port,
         segments_in: carried.segments_in,
         segments_out: carried.segments_out,
-        client_bytes,
+        client_bytes: u32::try_from(client_bytes).unwrap_or(u32::MAX),
     };
     (FlowKey { client: endpoint(client), server: endpoint(server_end) }, socket)
 }
@@ -104,7 +118,8 @@ mod tests {
         let ports = PortSet::new(&[address.port()]).unwrap();
         let census = CensusTaker::new(ports, Dumper::of_kernel()).take().unwrap();
         let sockets: Vec<_> = census.iter().collect();
-        let [(key, socket)] = &sockets[..] else { panic!("{sockets:?}") };
+        let [(ends, socket)] = &sockets[..] else { panic!("{sockets:?}") };
+        let key = ends.key();
         assert_eq!((key.client.port, key.server.port), (from.port(), address.port()));
         assert_eq!((socket.client_port, socket.requests(), socket.client_bytes), (from.port(), 3, 12));
     }

@@ -1,8 +1,9 @@
 //! Measures while capturing: takes censuses, ends slices, and holds the CPU budget.
 //!
 //! There is one [`Measurement`] for all threads of a capture, behind a lock that each takes between its batches of packets.
-//! A *round* begins with a census. Each thread then ends its slice at the time of it, and hands in what the slice had once
-//! that is known; the last of them makes weights of it, by which each folds its own counts.
+//! A *round* begins with a census, for which one thread asks the kernel while the others go on without the lock. Each thread
+//! then ends its slice at the time of it, and hands in what the slice had once that is known; the last of them makes weights
+//! of it, by which each folds its own counts.
 
 mod part;
 
@@ -10,11 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(super) use part::{Orders, Part, parts};
 
-use super::{
-    census::CensusTaker,
-    clock,
-    netlink::{Dumper, NetlinkError},
-};
+use super::{census::CensusError, clock};
 use crate::{
     packet::{Timestamp, filter::Plan},
     sample::{
@@ -23,17 +20,13 @@ use crate::{
         controller::{CUT_REPLY, Controller, Level, Load},
         estimator::Slice,
         multiplier::Multiplier,
+        pace::Pace,
         sampler::{Sampler, Settings},
         state::Sampling,
     },
     stats::tally::Weights,
-    stream::key::FlowKey,
+    stream::key::Ends,
 };
-
-/// Between two censuses, unless somebody asks.
-const EVERY: Duration = Duration::from_secs(5);
-/// A census may take this part of a CPU; where the kernel's tables are huge, they are taken less often.
-const MOST_COST: u32 = 1000;
 
 /// How the sample is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -49,12 +42,12 @@ pub struct SampleSettings {
 enum Stage {
     /// The end of their slices.
     Slices {
-        census: Census<FlowKey>,
+        census: Census<Ends>,
         elapsed: Duration,
         /// Of the next slice.
         class: SampleClass,
         /// What those that have ended had.
-        slice: Slice<FlowKey>,
+        slice: Slice<Ends>,
     },
     /// That they fold by these.
     Folds(Weights),
@@ -78,9 +71,8 @@ struct Round {
 /// See the module.
 #[derive(Debug)]
 struct Measurement {
-    sampler: Sampler<FlowKey>,
+    sampler: Sampler<Ends>,
     controller: Option<Controller>,
-    taker: CensusTaker,
     multiplier: Multiplier,
     /// As asked for; the controller captures less, never more.
     asked_for: Plan,
@@ -89,10 +81,11 @@ struct Measurement {
     plan: (u64, Plan, Timestamp),
     round: Option<Round>,
     rounds: u64,
-    /// Of the last census.
+    pace: Pace,
+    /// The thread that lists the connections now.
+    lister: Option<usize>,
+    /// When the last census was begun.
     taken: Instant,
-    /// When the next one is due.
-    due: Instant,
     /// The threads that take part, a bit each.
     present: u32,
     /// Of each thread since the controller's last step.
@@ -114,15 +107,15 @@ impl Measurement {
         Self {
             sampler: Sampler::new(Settings { class, multiplier, rotate }),
             controller: cpu_budget.map(|budget| Controller::new(budget, extra)),
-            taker: CensusTaker::new(plan.ports.clone(), Dumper::of_kernel()),
             multiplier,
             asked_for: plan.clone(),
             level: Level { cut: false, extra_bits: 0 },
             plan: (0, plan.clone(), Timestamp::default()),
             round: None,
             rounds: 0,
+            pace: Pace::new(now),
+            lister: None,
             taken: now,
-            due: now,
             present: (1 << threads) - 1,
             loads: vec![None; threads],
             answerable: vec![0; threads],
@@ -154,7 +147,7 @@ impl Measurement {
             reply_bytes,
             "changing what is captured, to hold --mysql.cpu-budget"
         );
-        self.due = now;
+        self.pace.hurry(now);
         if level.cut != before.cut {
             self.change_plan(self.class(), clock::wall());
         }
@@ -190,22 +183,46 @@ impl Measurement {
         self.sampler.class().bits() > 0 || self.bits() > 0
     }
 
-    /// Begins a round if it is time for one, or for the latest request to a thread that takes part. Whether it had to.
-    fn begin(&mut self, now: Instant, asked: impl Iterator<Item = u64> + Clone) -> bool {
-        let mut requests = asked.clone().zip(&self.answerable).enumerate();
+    /// Whether nothing is under way that a request has to wait for.
+    fn is_idle(&self) -> bool {
+        self.round.is_none() && self.lister.is_none()
+    }
+
+    /// Whether it is for this thread to list the connections, and then to call [`Self::begin`]: it is time to, or the latest
+    /// request to a thread that takes part asks for it. The others leave it to this one.
+    fn must_list(&mut self, thread: usize, now: Instant, asked: impl Iterator<Item = u64>) -> bool {
+        let mut requests = asked.zip(&self.answerable).enumerate();
         let wanted = requests.any(|(thread, (asked, able))| asked > *able && self.present & 1 << thread != 0);
-        if self.round.is_some() || !self.is_sampling() || !(wanted || now >= self.due) {
-            return false;
+        let must = self.is_idle() && self.is_sampling() && self.pace.is_due(now, wanted);
+        if must {
+            self.lister = Some(thread);
         }
-        let asked: Vec<u64> = asked.collect();
-        let (at, cpu) = (clock::wall(), clock::thread_cpu_time());
-        let census = self.taker.take();
-        let cost = clock::thread_cpu_time().saturating_sub(cpu);
-        self.due = now + EVERY.max(cost * MOST_COST);
+        must
+    }
+
+    /// What was asked of a thread is answered by the last estimates if there can be no newer ones.
+    fn answer_by_the_last(&mut self, thread: usize, now: Instant, asked: u64) {
+        if !self.is_sampling() || self.is_idle() && self.pace.is_resting(now) {
+            self.answerable[thread] = asked;
+        }
+    }
+
+    /// Begins a round by a census that was begun at `now` and took `cost`. What was `asked` up to now it will answer.
+    fn begin(
+        &mut self,
+        census: Result<Census<Ends>, CensusError>,
+        now: Instant,
+        cost: Duration,
+        asked: Vec<u64>,
+    ) {
+        self.lister = None;
+        self.pace.made(now, cost);
         let Some(census) = self.counted(census) else {
             self.answerable = asked;
-            return true;
+            return;
         };
+        // The others have gone on meanwhile: the slice ends where none of them has been yet.
+        let at = clock::wall();
         let elapsed = now.saturating_duration_since(self.taken);
         self.taken = now;
         let class = self.sampler.next_class(self.asked_for.class, self.bits(), &census, elapsed);
@@ -221,15 +238,14 @@ impl Measurement {
             awaited: self.present,
             stage: Stage::Slices { census, elapsed, class, slice: Slice::default() },
         });
-        true
     }
 
     /// Without a census nothing is measured; but where nothing has to be, a class can do without.
-    fn counted(&mut self, census: Result<Census<FlowKey>, NetlinkError>) -> Option<Census<FlowKey>> {
+    fn counted(&mut self, census: Result<Census<Ends>, CensusError>) -> Option<Census<Ends>> {
         match census {
             Ok(census) => {
                 if self.error.take().is_some() {
-                    tracing::info!("the connections can be listed again");
+                    tracing::info!("the connections can be compared again");
                 }
                 Some(census)
             }
@@ -237,7 +253,7 @@ impl Measurement {
                 self.sampler.census_failed();
                 let error = error.to_string();
                 if self.error.as_ref() != Some(&error) {
-                    tracing::warn!(%error, "the connections cannot be listed: estimates wait until they can");
+                    tracing::warn!(%error, "the connections cannot be compared: estimates wait until they can");
                     self.error = Some(error);
                 }
                 (!self.multiplier.is_measured()).then(Census::default)
@@ -246,7 +262,7 @@ impl Measurement {
     }
 
     /// What a thread's slice had. Whether it was the last of them.
-    fn hand_in(&mut self, thread: usize, ended: Slice<FlowKey>) -> bool {
+    fn hand_in(&mut self, thread: usize, ended: Slice<Ends>) -> bool {
         if let Some(Round { stage: Stage::Slices { slice, .. }, .. }) = &mut self.round {
             slice.extend(ended);
         }
@@ -278,7 +294,7 @@ impl Measurement {
         }
         let Some(round) = self.round.take() else { return false };
         if let Stage::Slices { census, elapsed, class, slice } = round.stage {
-            let weights = self.sampler.census(census, &slice, elapsed, class, |key| key.client.port);
+            let weights = self.sampler.census(census, slice, elapsed, class, Ends::client_port);
             self.warn();
             let awaited = round.members & self.present;
             self.round = (awaited != 0).then_some(Round { awaited, stage: Stage::Folds(weights), ..round });

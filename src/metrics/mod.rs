@@ -25,6 +25,7 @@ pub mod names;
 #[cfg(feature = "capture")]
 mod native;
 mod number;
+pub mod process;
 mod protobuf;
 #[cfg(feature = "capture")]
 mod sampling;

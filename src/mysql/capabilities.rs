@@ -23,6 +23,8 @@ impl Capabilities {
     pub const SSL: Self = Self(1 << 11);
     /// `CLIENT_SECURE_CONNECTION`: a length precedes the authentication data.
     pub const SECURE_CONNECTION: Self = Self(1 << 15);
+    /// `CLIENT_MULTI_STATEMENTS`: a COM_QUERY may hold several statements.
+    pub const MULTI_STATEMENTS: Self = Self(1 << 16);
     /// `CLIENT_PLUGIN_AUTH`.
     pub const PLUGIN_AUTH: Self = Self(1 << 19);
     /// `CLIENT_CONNECT_ATTRS`.
@@ -46,6 +48,11 @@ impl Capabilities {
     #[inline]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// With all flags of `other`.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }
 

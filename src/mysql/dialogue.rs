@@ -4,22 +4,23 @@
 //! which commands wait for a response, and when the place in a direction is lost or found again.
 
 mod cut;
+mod schema;
 
 use super::{
     asked::Asked,
     capabilities::Capabilities,
     command::{self, Command},
     doubt::Doubt,
-    event::{Context, Event, Login, Observer, Reply, ServerError, StatementRef},
+    event::{Event, Login, Observer, Reply, ServerError, StatementRef},
     handshake::{Greeting, LoginRequest},
     packet::Message,
     pending::{Pending, Queue},
     prepared::PreparedStatements,
     response::{EOF_LENGTH, Response, Step, parse_error, parse_ok},
-    schema::{self, SchemaId},
+    schema::SchemaId,
 };
 use crate::{
-    digest::{Escapes, Statement, used_schema},
+    digest::{Escapes, Statement},
     limits::Bounds,
     packet::Timestamp,
     stream::{Direction, flows::Start},
@@ -336,54 +337,6 @@ impl Dialogue {
         }
     }
 
-    /// What is known of a text besides itself. While responses are awaited, one of them may change what a backslash
-    /// means, or the schema.
-    fn context(&self, message: &Message<'_>) -> Context {
-        let settled = self.pending.is_empty();
-        Context {
-            complete: message.is_whole(),
-            escapes: if settled { self.escapes } else { Escapes::Unknown },
-            schema: self.pending.schema().unwrap_or(self.schema),
-        }
-    }
-
-    /// The default schema that there will be if the server says OK; `None` if the command changes none.
-    fn asks_for_schema(
-        &mut self,
-        command: Command,
-        statement: Option<StatementRef>,
-        message: &Message<'_>,
-        observer: &mut impl Observer,
-    ) -> Option<SchemaId> {
-        let name = match (command, statement) {
-            (Command::InitDb, _) => message.head.get(1..),
-            (Command::ChangeUser, _) => {
-                // Replies that are held and a name together would take more than a connection may keep.
-                let user = schema::user_of_change(message.head).filter(|_| !self.doubt.is_raised());
-                self.asked = user.map(|user| Asked::new(Some(user), b""));
-                schema::of_change_user(message.head, self.capabilities)
-            }
-            (Command::Query, Some(statement)) if statement.kind() == Statement::Use => {
-                let text = command::query_text(message.head, self.capabilities).unwrap_or_default();
-                used_schema(text, message.is_whole())
-            }
-            _ => return None,
-        };
-        Some(name.map_or(SchemaId::UNKNOWN, |name| observer.schema(name)))
-    }
-
-    /// The response to the first of `pending` has told `status` with `message`, its last one so far.
-    fn told(&mut self, status: u16, message: &Message<'_>, observer: &mut impl Observer) {
-        self.escapes = escapes(status);
-        // Once: later results of the same response are of other statements.
-        if let Some(schema) = self.pending.take_schema() {
-            self.schema = schema;
-        }
-        if let Some(name) = schema::tracked(message.head, status, self.capabilities) {
-            self.schema = observer.schema(name);
-        }
-    }
-
     #[inline]
     fn expect(&mut self, pending: Pending, bounds: &Bounds, observer: &mut impl Observer) {
         if self.pending.is_empty() {
@@ -483,7 +436,8 @@ impl Dialogue {
         if !first.late && !late {
             self.doubt.reply(reply, observer);
         }
-        self.pending.pop(bounds);
+        let change = self.pending.pop(bounds);
+        self.schema = change.after(self.schema, error.is_none(), self.response.several);
         if let Some(next) = self.pending.front() {
             self.response.restart(next.command);
         }

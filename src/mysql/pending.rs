@@ -2,7 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::{command::Command, event::StatementRef, schema::SchemaId};
+use super::{
+    command::Command,
+    event::StatementRef,
+    schema::{SchemaChange, SchemaId},
+};
 use crate::{
     limits::{Bounds, Limit, PIPELINE, PIPELINE_OWN},
     packet::Timestamp,
@@ -24,8 +28,8 @@ pub struct Pending {
     pub late: bool,
     /// Sequence id that the first packet of the response must have.
     pub sequence: u8,
-    /// The default schema once the server has said OK, if the command changes it.
-    pub schema: Option<SchemaId>,
+    /// What it does to the default schema.
+    pub schema: SchemaChange,
 }
 
 /// Bounded by [`PIPELINE`] and, over all connections, by [`crate::limits::PIPELINE_TOTAL`]; each connection has room for
@@ -56,14 +60,19 @@ impl Queue {
         self.commands.is_empty()
     }
 
-    /// The default schema once all of them are answered, if any changes it.
+    /// The default schema once all of them are done, if any is certain to change it.
     pub fn schema(&self) -> Option<SchemaId> {
-        self.commands.iter().rev().find_map(|pending| pending.schema)
+        self.commands.iter().rev().find_map(|pending| match pending.schema {
+            SchemaChange::To(schema) => Some(schema),
+            SchemaChange::None | SchemaChange::IfSeveral => None,
+        })
     }
 
-    /// The default schema once the first of them is answered, if it changes it and that was not taken before.
-    pub fn take_schema(&mut self) -> Option<SchemaId> {
-        self.commands.front_mut()?.schema.take()
+    /// What the first of them does to the default schema has come to be known, or not to be.
+    pub fn set_schema(&mut self, schema: SchemaChange) {
+        if let Some(first) = self.commands.front_mut() {
+            first.schema = schema;
+        }
     }
 
     /// One more was sent; `false`, and a hit, if there is no room for it.
@@ -95,13 +104,14 @@ impl Queue {
         true
     }
 
-    /// The first was answered.
+    /// The first was answered: what it does to the default schema.
     #[inline]
-    pub fn pop(&mut self, bounds: &Bounds) {
-        self.commands.pop_front();
+    pub fn pop(&mut self, bounds: &Bounds) -> SchemaChange {
+        let change = self.commands.pop_front().map(|first| first.schema).unwrap_or_default();
         if self.commands.is_empty() && self.commands.capacity() > KEPT {
             self.release(bounds);
         }
+        change
     }
 
     /// None of them will be answered. The room stays reserved until the queue runs empty again or is released.
@@ -127,7 +137,7 @@ mod tests {
         requested_at: Timestamp(0),
         late: false,
         sequence: 1,
-        schema: None,
+        schema: SchemaChange::None,
     };
 
     #[test]

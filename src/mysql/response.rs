@@ -71,6 +71,8 @@ pub struct Response {
     begun: bool,
     /// Rows seen so far, over all result sets.
     pub rows: u64,
+    /// Whether a result has said that another follows.
+    pub several: bool,
     /// Affected rows told so far.
     pub affected: u64,
     /// Set once a prepare has succeeded.
@@ -86,6 +88,7 @@ impl Response {
             reply: command::Reply::None,
             stage: Stage::Start,
             begun: false,
+            several: false,
             rows: 0,
             affected: 0,
             prepared: None,
@@ -100,7 +103,7 @@ impl Response {
     pub fn restart(&mut self, command: Command) {
         self.reply = command.reply();
         self.stage = if self.reply == command::Reply::Rows { Stage::Rows } else { Stage::Start };
-        (self.begun, self.rows, self.affected) = (false, 0, 0);
+        (self.begun, self.several, self.rows, self.affected) = (false, false, 0, 0);
         (self.prepared, self.status) = (None, None);
     }
 
@@ -245,7 +248,9 @@ impl Response {
     fn end(&mut self, status: Option<u16>) -> Step {
         self.status = status;
         self.stage = Stage::Start;
-        if status.is_some_and(|status| status & MORE_RESULTS != 0) { Step::More } else { Step::Done }
+        let more = status.is_some_and(|status| status & MORE_RESULTS != 0);
+        self.several |= more;
+        if more { Step::More } else { Step::Done }
     }
 
     fn after_columns(&mut self, first: u8, message: &Message<'_>) -> Step {

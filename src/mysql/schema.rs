@@ -17,6 +17,32 @@ impl SchemaId {
     pub const FIRST: u16 = 3;
 }
 
+/// What a command does to the default schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SchemaChange {
+    /// Nothing, or nothing more than was told.
+    #[default]
+    None,
+    /// It selects this one, if the server does all that the command asks for.
+    To(SchemaId),
+    /// It is not certain to be but one statement, and the first does nothing.
+    IfSeveral,
+}
+
+impl SchemaChange {
+    /// The schema after the response, `before` which it was another: all of it was `done`, or there was an error; and
+    /// `several` results came before that.
+    #[inline]
+    pub fn after(self, before: SchemaId, done: bool, several: bool) -> SchemaId {
+        match self {
+            Self::To(schema) if done => schema,
+            // It may have been selected before the error.
+            Self::To(_) | Self::IfSeveral if several => SchemaId::UNKNOWN,
+            _ => before,
+        }
+    }
+}
+
 /// `SERVER_SESSION_STATE_CHANGED`: the OK packet ends in a list of changes.
 const SESSION_STATE_CHANGED: u16 = 0x4000;
 /// `SESSION_TRACK_SCHEMA`, a type of change.
@@ -93,6 +119,23 @@ mod tests {
         assert_eq!(tracked(&tail(b"\x00\x04\x01a\x01b"), 0x4002, on), None);
         assert_eq!(tracked(&tail(b"\x01\x05\x09shop"), 0x4002, on), None);
         assert_eq!(tracked(b"\x00\x00\x00\x02\x00\x00\x00", 0x0002, on), None);
+    }
+
+    #[test]
+    fn a_schema_is_selected_once_all_that_was_asked_for_is_done() {
+        let (before, stock) = (SchemaId(3), SchemaId(4));
+        for (change, done, several, after) in [
+            (SchemaChange::None, true, true, before),
+            (SchemaChange::To(stock), true, false, stock),
+            (SchemaChange::To(stock), true, true, stock),
+            (SchemaChange::To(stock), false, false, before),
+            (SchemaChange::To(stock), false, true, SchemaId::UNKNOWN),
+            (SchemaChange::IfSeveral, true, false, before),
+            (SchemaChange::IfSeveral, false, false, before),
+            (SchemaChange::IfSeveral, true, true, SchemaId::UNKNOWN),
+        ] {
+            assert_eq!(change.after(before, done, several), after, "{change:?} {done} {several}");
+        }
     }
 
     #[test]

@@ -23,6 +23,13 @@ impl Timestamp {
     pub fn nanos_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// Nanoseconds between two times, whichever is earlier: what waits for time to pass must not wait until a clock that
+    /// was set back has caught up.
+    #[inline]
+    pub fn abs_diff(self, other: Self) -> u64 {
+        self.0.abs_diff(other.0)
+    }
 }
 
 /// One captured frame, as libpcap hands it over.

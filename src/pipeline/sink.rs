@@ -15,7 +15,7 @@ use crate::{
     stream::{
         Direction, Missing, Receiver,
         flows::{Ending, Handler, Start},
-        key::FlowKey,
+        key::{Ends, FlowKey},
     },
 };
 
@@ -43,7 +43,7 @@ pub(super) struct Sink {
     pub(super) recorder: Recorder,
     pub(super) codecs: Codecs,
     /// What was decoded in this slice, by connection.
-    pub(super) slice: Slice<FlowKey>,
+    pub(super) slice: Slice<Ends>,
     /// Number of the slice; from 1.
     pub(super) serial: u32,
 }
@@ -135,7 +135,7 @@ struct Decoder<'a> {
     connection: &'a mut Connection,
     shared: Shared<'a>,
     recorder: &'a mut Recorder,
-    slice: &'a mut Slice<FlowKey>,
+    slice: &'a mut Slice<Ends>,
     serial: u32,
     /// Its ends, while single connections are measured.
     key: Option<FlowKey>,
@@ -174,7 +174,7 @@ impl Decoder<'_> {
             sums.iter_mut().zip(measured).for_each(|(sum, more)| *sum += more);
         } else if stratum.len() < MOST_MEASURED {
             self.connection.measured_in = (self.serial, stratum.len() as u32);
-            stratum.push((key, measured));
+            stratum.push((Ends::of(&key), measured));
         } else {
             self.recorder.stats.limit_hits[Limit::SliceConnections as usize] += 1;
         }

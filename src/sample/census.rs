@@ -3,7 +3,10 @@
 //! The auxiliary variable is `x = min(Δdata segments in, Δdata segments out)`, which is very nearly a connection's
 //! number of requests: a large request inflates only the first, a large reply only the second.
 
-use std::{collections::HashMap, hash::Hash};
+use thiserror::Error;
+
+/// Sockets of a census. With more there is none: a part of them would make wrong weights.
+pub const MOST_SOCKETS: usize = 1 << 16;
 
 /// A connection as the kernel describes it (`struct tcp_info`, include/uapi/linux/tcp.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +19,8 @@ pub struct Socket {
     pub segments_in: u32,
     /// `tcpi_data_segs_out`, modulo 2^32.
     pub segments_out: u32,
-    /// Bytes the client has sent.
-    pub client_bytes: u64,
+    /// Bytes the client has sent, 4 GiB at most.
+    pub client_bytes: u32,
 }
 
 impl Socket {
@@ -33,62 +36,125 @@ impl Socket {
     }
 }
 
-/// Connections by their ends.
+/// One of a census.
+#[derive(Debug, Clone, Copy)]
+struct Entry<K> {
+    key: K,
+    socket: Socket,
+    /// x since the census before, if it was there then.
+    requests: u32,
+    lasts: bool,
+    /// Whether it is the server's end.
+    server: bool,
+}
+
+/// Sockets as they come from the kernel, of which a [`Census`] is made.
 #[derive(Debug, Clone)]
+pub struct Listing<K> {
+    entries: Vec<Entry<K>>,
+    sockets: usize,
+}
+
+/// Why there is no census.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("there are {0} sockets of the server ports, and {MOST_SOCKETS} can be compared")]
+pub struct TooMany(usize);
+
+impl<K> Default for Listing<K> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), sockets: 0 }
+    }
+}
+
+impl<K: Copy + Ord> Listing<K> {
+    /// Adds a socket: the server's end, or the client's.
+    pub fn add(&mut self, key: K, socket: Socket, server: bool) {
+        self.sockets += 1;
+        if self.entries.len() < MOST_SOCKETS {
+            self.entries.push(Entry { key, socket, requests: 0, lasts: false, server });
+        }
+    }
+
+    /// The connections. On a host that is both client and server a connection has two sockets: the server's tells.
+    ///
+    /// # Errors
+    /// If there were more than [`MOST_SOCKETS`].
+    pub fn census(self) -> Result<Census<K>, TooMany> {
+        let Self { mut entries, sockets } = self;
+        if sockets > MOST_SOCKETS {
+            return Err(TooMany(sockets));
+        }
+        entries.sort_unstable_by_key(|entry| (entry.key, !entry.server));
+        entries.dedup_by_key(|entry| entry.key);
+        entries.shrink_to_fit();
+        Ok(Census { entries })
+    }
+}
+
+/// Connections by their ends.
+#[derive(Debug)]
 pub struct Census<K> {
-    sockets: HashMap<K, Socket>,
+    /// Sorted by key: two censuses are compared in one walk, and nothing but the entries takes memory.
+    entries: Vec<Entry<K>>,
 }
 
 impl<K> Default for Census<K> {
     fn default() -> Self {
-        Self { sockets: HashMap::new() }
+        Self { entries: Vec::new() }
     }
 }
 
-impl<K: Copy + Eq + Hash> Census<K> {
-    /// Adds a socket. On a host that is both client and server a connection has two: `server` ones take precedence.
-    pub fn add(&mut self, key: K, socket: Socket, server: bool) {
-        if server {
-            self.sockets.insert(key, socket);
-        } else {
-            self.sockets.entry(key).or_insert(socket);
-        }
-    }
-
+impl<K: Copy + Ord> Census<K> {
     /// The connection between these ends.
     pub fn get(&self, key: &K) -> Option<&Socket> {
-        self.sockets.get(key)
+        let place = self.entries.binary_search_by_key(key, |entry| entry.key).ok()?;
+        self.entries.get(place).map(|entry| &entry.socket)
     }
 
     /// Every connection.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &Socket)> {
-        self.sockets.iter()
+        self.entries.iter().map(|entry| (&entry.key, &entry.socket))
     }
 
     /// Number of connections.
     pub fn len(&self) -> usize {
-        self.sockets.len()
+        self.entries.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.sockets.is_empty()
+        self.entries.is_empty()
     }
 
-    /// Connections there were before and are now, with x in between.
-    pub fn lasting<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a K, &'a Socket, u32)> {
-        self.sockets.iter().filter_map(|(key, now)| {
-            let earlier = before.sockets.get(key).filter(|earlier| earlier.cookie == now.cookie)?;
-            Some((key, now, now.requests_since(earlier)))
+    /// Finds out which connections there were `before`, and what they have done since.
+    pub fn compare(&mut self, before: &Self) {
+        let mut earlier = before.entries.iter().peekable();
+        for now in &mut self.entries {
+            while earlier.next_if(|earlier| earlier.key < now.key).is_some() {}
+            let same =
+                |earlier: &&&Entry<K>| earlier.key == now.key && earlier.socket.cookie == now.socket.cookie;
+            let twin = earlier.peek().filter(same);
+            now.lasts = twin.is_some();
+            now.requests = twin.map_or(0, |earlier| now.socket.requests_since(&earlier.socket));
+        }
+    }
+
+    /// Connections there were at the census that it was compared with, with x in between.
+    pub fn lasting(&self) -> impl Iterator<Item = (&K, &Socket, u32)> {
+        let lasting = self.entries.iter().filter(|entry| entry.lasts);
+        lasting.map(|entry| (&entry.key, &entry.socket, entry.requests))
+    }
+
+    /// Connections there were `before` and are not now, with their x up to then.
+    pub fn ended<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a K, &'a Socket, u32)> {
+        let mut now = self.entries.iter().peekable();
+        before.entries.iter().filter_map(move |earlier| {
+            while now.next_if(|now| now.key < earlier.key).is_some() {}
+            let is_there = now
+                .peek()
+                .is_some_and(|now| now.key == earlier.key && now.socket.cookie == earlier.socket.cookie);
+            (!is_there).then_some((&earlier.key, &earlier.socket, earlier.requests))
         })
-    }
-
-    /// Connections there were before and are not now.
-    pub fn ended<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a K, &'a Socket)> {
-        before
-            .sockets
-            .iter()
-            .filter(|(key, earlier)| self.sockets.get(*key).is_none_or(|now| now.cookie != earlier.cookie))
     }
 }
 
@@ -98,6 +164,12 @@ mod tests {
 
     fn socket(cookie: u64, segments_in: u32, segments_out: u32) -> Socket {
         Socket { cookie, client_port: 2, segments_in, segments_out, client_bytes: 0 }
+    }
+
+    fn census<const N: usize>(sockets: [(i32, Socket, bool); N]) -> Census<i32> {
+        let mut listing = Listing::default();
+        sockets.into_iter().for_each(|(key, socket, server)| listing.add(key, socket, server));
+        listing.census().unwrap()
     }
 
     #[test]
@@ -110,27 +182,35 @@ mod tests {
 
     #[test]
     fn another_cookie_is_another_connection() {
-        let (mut before, mut now) = (Census::default(), Census::default());
-        for (key, cookie) in [(1, 1), (2, 2), (3, 3)] {
-            before.add(key, socket(cookie, 5, 5), true);
-        }
-        for (key, cookie) in [(1, 1), (2, 9), (4, 4)] {
-            now.add(key, socket(cookie, 8, 7), true);
-        }
-        assert_eq!(now.lasting(&before).map(|(key, _, x)| (*key, x)).collect::<Vec<_>>(), [(1, 2)]);
-        let mut ended: Vec<i32> = now.ended(&before).map(|(key, _)| *key).collect();
-        ended.sort_unstable();
-        assert_eq!(ended, [2, 3]);
+        let mut first =
+            census([(3, 3), (1, 1), (2, 2)].map(|(key, cookie)| (key, socket(cookie, 5, 5), true)));
+        first.compare(&census([(3, socket(3, 1, 1), true)]));
+        let mut now = census([(4, 4), (2, 9), (1, 1)].map(|(key, cookie)| (key, socket(cookie, 8, 7), true)));
+        now.compare(&first);
+        assert_eq!(now.lasting().map(|(key, _, x)| (*key, x)).collect::<Vec<_>>(), [(1, 2)]);
+        let ended: Vec<_> = now.ended(&first).map(|(key, _, x)| (*key, x)).collect();
+        assert_eq!(ended, [(2, 0), (3, 4)]);
+        assert_eq!((now.get(&2).unwrap().cookie, now.get(&3)), (9, None));
     }
 
     #[test]
     fn of_two_ends_on_one_host_the_servers_counts() {
         for order in [[true, false], [false, true]] {
-            let mut census = Census::default();
-            for server in order {
-                census.add(1, socket(u64::from(server), 0, 0), server);
-            }
+            let census = census(order.map(|server| (1, socket(u64::from(server), 0, 0), server)));
             assert_eq!((census.len(), census.get(&1).unwrap().cookie), (1, 1));
         }
+    }
+
+    #[test]
+    fn of_more_sockets_than_can_be_compared_there_is_no_census() {
+        let mut listing = Listing::default();
+        (0..MOST_SOCKETS as i32).for_each(|key| listing.add(key, socket(1, 0, 0), true));
+        assert_eq!(listing.clone().census().unwrap().len(), MOST_SOCKETS);
+        listing.add(-1, socket(1, 0, 0), true);
+        let error = listing.census().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there are 65537 sockets of the server ports, and 65536 can be compared"
+        );
     }
 }

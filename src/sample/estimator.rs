@@ -5,8 +5,6 @@
 //! bytes their clients sent. Of a connection that ended in the slice the kernel has forgotten X: the sampled ones' own
 //! requests stand in for it, weighted by how busy those that ended were before.
 
-use std::{collections::HashMap, hash::Hash};
-
 use super::{
     census::Census,
     class::SampleClass,
@@ -40,6 +38,31 @@ impl<K> Slice<K> {
     }
 }
 
+/// Of each connection what was decoded, by [`interval::MEASURES`].
+#[derive(Debug, Clone)]
+pub struct Decoded<K>(Vec<(K, [f64; 3])>);
+
+impl<K: Copy + Ord> From<Vec<(K, [f64; 3])>> for Decoded<K> {
+    fn from(mut decoded: Vec<(K, [f64; 3])>) -> Self {
+        decoded.sort_unstable_by_key(|(key, _)| *key);
+        decoded.dedup_by(|(key, more), (same, sums)| {
+            let again = key == same;
+            if again {
+                sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += *more);
+            }
+            again
+        });
+        Self(decoded)
+    }
+}
+
+impl<K: Copy + Ord> Decoded<K> {
+    fn of(&self, key: &K) -> [f64; 3] {
+        let place = self.0.binary_search_by_key(key, |(key, _)| *key);
+        place.ok().and_then(|place| self.0.get(place)).map_or([0.0; 3], |(_, y)| *y)
+    }
+}
+
 /// One stratum's outcome.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stratum {
@@ -65,51 +88,48 @@ impl Stratum {
     }
 }
 
-/// Those that were there before. `activity` is each one's x in the slice before.
-pub fn lasting<K: Copy + Eq + Hash>(
+/// Those that were there `before`; `now` has been compared with it.
+pub fn lasting<K: Copy + Ord>(
     before: &Census<K>,
     now: &Census<K>,
-    slice: &Slice<K>,
+    decoded: &Decoded<K>,
     class: SampleClass,
-    activity: &HashMap<K, u32>,
 ) -> Stratum {
-    let decoded = by_key(&slice.lasting);
     let mut stratum = Stratum::default();
-    for (key, socket, x) in now.lasting(before) {
+    for (key, socket, x) in now.lasting() {
         let x = f64::from(x);
         stratum.all += x;
         if class.contains(socket.client_port) {
             stratum.sampled += x;
-            let y = decoded.get(key).copied().unwrap_or_default();
+            let y = decoded.of(key);
             if x > 0.0 || y != [0.0; 3] {
                 stratum.units.push(Unit { x, y });
             }
         }
     }
     stratum.segments = stratum.all;
-    add_ended(&mut stratum, before, now, &decoded, class, activity);
+    add_ended(&mut stratum, before, now, decoded, class);
     stratum
 }
 
 /// Those that ended: their requests instead of x, in x's unit.
-fn add_ended<K: Copy + Eq + Hash>(
+fn add_ended<K: Copy + Ord>(
     stratum: &mut Stratum,
     before: &Census<K>,
     now: &Census<K>,
-    decoded: &HashMap<K, [f64; 3]>,
+    decoded: &Decoded<K>,
     class: SampleClass,
-    activity: &HashMap<K, u32>,
 ) {
     let queries: f64 = stratum.units.iter().map(|unit| unit.y[0]).sum();
     // Pipelined requests share segments, never the other way round.
     let unit = if queries > 0.0 { (stratum.sampled / queries).min(1.0) } else { 1.0 };
     let (mut all, mut sampled, mut x_sampled) = (0.0, 0.0, 0.0);
-    for (key, socket) in now.ended(before) {
-        let busy = 1.0 + activity.get(key).map_or(0.0, |x| f64::from(*x));
+    for (key, socket, activity) in now.ended(before) {
+        let busy = 1.0 + f64::from(activity);
         all += busy;
         if class.contains(socket.client_port) {
             sampled += busy;
-            let y = decoded.get(key).copied().unwrap_or_default();
+            let y = decoded.of(key);
             let x = y[0] * unit;
             x_sampled += x;
             if x > 0.0 {
@@ -124,35 +144,31 @@ fn add_ended<K: Copy + Eq + Hash>(
 }
 
 /// Those opened since. The bytes of one that is neither finished nor listed are taken to be those of the others.
-pub fn new<K: Copy + Eq + Hash>(
+pub fn new<K: Copy + Ord>(
     now: &Census<K>,
-    slice: &Slice<K>,
+    decoded: &Decoded<K>,
+    openings: &[Opening<K>],
     class: SampleClass,
     client_port: impl Fn(&K) -> u16,
 ) -> Stratum {
-    let decoded = by_key(&slice.new);
     let bytes = |opening: &Opening<K>| {
-        let alive = || now.get(&opening.key).map(|socket| socket.client_bytes as f64);
-        opening.bytes.map(f64::from).or_else(alive)
+        let alive = || now.get(&opening.key).map(|socket| socket.client_bytes);
+        opening.bytes.or_else(alive).map(f64::from)
     };
-    let known: Vec<f64> = slice.openings.iter().filter_map(bytes).collect();
-    let mean = if known.is_empty() { 1.0 } else { known.iter().sum::<f64>() / known.len() as f64 };
+    let (known, sum) =
+        openings.iter().filter_map(bytes).fold((0.0, 0.0), |(n, sum), bytes| (n + 1.0, sum + bytes));
+    let mean = if known > 0.0 { sum / known } else { 1.0 };
     let mut stratum = Stratum::default();
-    for opening in &slice.openings {
+    for opening in openings {
         let x = bytes(opening).unwrap_or(mean);
         stratum.all += x;
         stratum.segments += now.get(&opening.key).map_or(1.0, |socket| f64::from(socket.requests()));
         if class.contains(client_port(&opening.key)) {
             stratum.sampled += x;
-            let y = decoded.get(&opening.key).copied().unwrap_or_default();
-            stratum.units.push(Unit { x, y });
+            stratum.units.push(Unit { x, y: decoded.of(&opening.key) });
         }
     }
     stratum
-}
-
-fn by_key<K: Copy + Eq + Hash>(decoded: &[(K, [f64; 3])]) -> HashMap<K, [f64; 3]> {
-    decoded.iter().copied().collect()
 }
 
 /// Variances of both strata together, by [`interval::MEASURES`].
@@ -167,21 +183,32 @@ pub fn variances(strata: [(&Stratum, Option<f64>); 2]) -> [f64; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::census::Socket, *};
+    use super::{
+        super::census::{Listing, Socket},
+        *,
+    };
 
     fn census(sockets: &[(u16, u64, u32)]) -> Census<u16> {
-        let mut census = Census::default();
+        let mut listing = Listing::default();
         for &(port, cookie, segments) in sockets {
             let socket = Socket {
                 cookie,
                 client_port: port,
                 segments_in: segments,
                 segments_out: segments,
-                client_bytes: u64::from(segments) * 10,
+                client_bytes: segments * 10,
             };
-            census.add(port, socket, true);
+            listing.add(port, socket, true);
         }
-        census
+        listing.census().unwrap()
+    }
+
+    /// The stratum between two censuses, the second of which has so many queries decoded.
+    fn between(before: &Census<u16>, now: &[(u16, u64, u32)], queries: &[(u16, f64)]) -> Stratum {
+        let mut now = census(now);
+        now.compare(before);
+        let decoded: Vec<_> = queries.iter().map(|(port, queries)| (*port, [*queries, 0.0, 0.0])).collect();
+        lasting(before, &now, &decoded.into(), class())
     }
 
     /// Of ports 2, 4, 6, 8 those with bit 1 set: 2 and 6.
@@ -192,9 +219,8 @@ mod tests {
     #[test]
     fn the_weight_is_the_ratio_of_requests_not_of_connections() {
         let before = census(&[(2, 1, 0), (4, 2, 0), (6, 3, 0), (8, 4, 0)]);
-        let now = census(&[(2, 1, 10), (4, 2, 300), (6, 3, 30), (8, 4, 60)]);
-        let slice = Slice { lasting: vec![(2, [10.0, 0.0, 0.0]), (6, [30.0, 0.0, 0.0])], ..Slice::default() };
-        let stratum = lasting(&before, &now, &slice, class(), &HashMap::new());
+        let now = [(2, 1, 10), (4, 2, 300), (6, 3, 30), (8, 4, 60)];
+        let stratum = between(&before, &now, &[(6, 10.0), (2, 10.0), (6, 20.0)]);
         assert_eq!(stratum.weight(0.0), Some(10.0));
         assert_eq!(stratum.queries(10.0), 400.0);
         assert_eq!(stratum.weight(40.0), Some(11.0));
@@ -202,20 +228,16 @@ mod tests {
 
     #[test]
     fn nothing_sampled_tells_nothing() {
-        let (before, now) = (census(&[(4, 2, 0)]), census(&[(4, 2, 300)]));
-        let stratum = lasting(&before, &now, &Slice::default(), class(), &HashMap::new());
+        let stratum = between(&census(&[(4, 2, 0)]), &[(4, 2, 300)], &[]);
         assert_eq!((stratum.weight(0.0), stratum.all), (None, 300.0));
     }
 
     #[test]
     fn connections_that_ended_do_not_lend_their_requests_the_weight_of_the_rest() {
         // The pool of 2 and 4 has gone; 6 is nearly idle, 8 is busy.
-        let before = census(&[(2, 1, 0), (4, 2, 0), (6, 3, 0), (8, 4, 0)]);
-        let now = census(&[(6, 3, 1), (8, 4, 5000)]);
-        let slice =
-            Slice { lasting: vec![(2, [9999.0, 0.0, 0.0]), (6, [1.0, 0.0, 0.0])], ..Slice::default() };
-        let activity = HashMap::from_iter([(2, 99), (4, 299)]);
-        let stratum = lasting(&before, &now, &slice, class(), &activity);
+        let mut before = census(&[(2, 1, 99), (4, 2, 299), (6, 3, 0), (8, 4, 0)]);
+        before.compare(&census(&[(2, 1, 0), (4, 2, 0)]));
+        let stratum = between(&before, &[(6, 3, 1), (8, 4, 5000)], &[(2, 9999.0), (6, 1.0)]);
         let weight = stratum.weight(0.0).unwrap();
         assert!((weight - (1.0 + 5000.0 + 4.0 * 9999.0) / 10_000.0).abs() < 1e-9, "{weight}");
     }
@@ -224,13 +246,14 @@ mod tests {
     fn new_connections_count_by_their_bytes_finished_or_alive_and_else_by_their_number() {
         let now = census(&[(4, 2, 60)]);
         let opening = |key, bytes| Opening { key, bytes };
-        let port = |key: &u16| *key;
-        let slice = Slice {
-            openings: vec![opening(2, Some(100)), opening(4, None), opening(6, Some(200))],
-            ..Slice::default()
+        let weight = |now: &Census<u16>, openings: &[_]| {
+            new(now, &Vec::new().into(), openings, class(), |key| *key).weight(0.0)
         };
-        assert_eq!(new(&now, &slice, class(), port).weight(0.0), Some(3.0));
-        let unknown = Slice { openings: (1..=4).map(|n| opening(2 * n, None)).collect(), ..Slice::default() };
-        assert_eq!(new(&Census::default(), &unknown, class(), port).weight(0.0), Some(2.0));
+        assert_eq!(
+            weight(&now, &[opening(2, Some(100)), opening(4, None), opening(6, Some(200))]),
+            Some(3.0)
+        );
+        let unknown: Vec<_> = (1..=4).map(|n| opening(2 * n, None)).collect();
+        assert_eq!(weight(&Census::default(), &unknown), Some(2.0));
     }
 }

@@ -3,12 +3,10 @@
 //! A fixed class estimates volume well, but what its few connections do is taken for what all do. Moving through the
 //! classes shows each in turn. Classes without connections are passed over.
 
-use std::hash::Hash;
-
 use super::{census::Census, class::SampleClass};
 
 /// The next class after `class`, of the same bits, that has connections; `class` itself if no other has.
-pub fn next<K: Copy + Eq + Hash>(class: SampleClass, census: &Census<K>) -> SampleClass {
+pub fn next<K: Copy + Ord>(class: SampleClass, census: &Census<K>) -> SampleClass {
     let occupied = occupied(class, census);
     let classes = occupied.len() as u16;
     let number = class.number();
@@ -17,12 +15,12 @@ pub fn next<K: Copy + Eq + Hash>(class: SampleClass, census: &Census<K>) -> Samp
 }
 
 /// How many classes of the same bits have connections.
-pub fn occupied_classes<K: Copy + Eq + Hash>(class: SampleClass, census: &Census<K>) -> usize {
+pub fn occupied_classes<K: Copy + Ord>(class: SampleClass, census: &Census<K>) -> usize {
     occupied(class, census).iter().filter(|occupied| **occupied).count()
 }
 
 /// A class of `bits` bits: within or around `class`, and with connections if there is such a one.
-pub fn resized<K: Copy + Eq + Hash>(class: SampleClass, bits: u8, census: Option<&Census<K>>) -> SampleClass {
+pub fn resized<K: Copy + Ord>(class: SampleClass, bits: u8, census: Option<&Census<K>>) -> SampleClass {
     let resized = class.with_bits(bits);
     match census {
         Some(census)
@@ -35,7 +33,7 @@ pub fn resized<K: Copy + Eq + Hash>(class: SampleClass, bits: u8, census: Option
     }
 }
 
-fn occupied<K: Copy + Eq + Hash>(class: SampleClass, census: &Census<K>) -> Vec<bool> {
+fn occupied<K: Copy + Ord>(class: SampleClass, census: &Census<K>) -> Vec<bool> {
     let mut occupied = vec![false; 1 << class.bits()];
     for (_, socket) in census.iter() {
         occupied[usize::from(class.number_of(socket.client_port))] = true;
@@ -45,16 +43,19 @@ fn occupied<K: Copy + Eq + Hash>(class: SampleClass, census: &Census<K>) -> Vec<
 
 #[cfg(test)]
 mod tests {
-    use super::{super::census::Socket, *};
+    use super::{
+        super::census::{Listing, Socket},
+        *,
+    };
 
     fn census(ports: &[u16]) -> Census<u16> {
-        let mut census = Census::default();
+        let mut listing = Listing::default();
         for &port in ports {
             let socket =
                 Socket { cookie: 1, client_port: port, segments_in: 0, segments_out: 0, client_bytes: 0 };
-            census.add(port, socket, true);
+            listing.add(port, socket, true);
         }
-        census
+        listing.census().unwrap()
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! connections then stand for both; if after a cycle of the occupied classes there are none, it is counted as
 //! unestimated. Nothing is ever invented.
 
-use std::{collections::HashMap, hash::Hash, time::Duration};
+use std::time::Duration;
 
 use super::{
     census::Census,
@@ -52,8 +52,6 @@ pub struct Sampler<K> {
     class: SampleClass,
     /// At the beginning of the slice.
     before: Option<Census<K>>,
-    /// x of each connection in the slice before.
-    activity: HashMap<K, u32>,
     carries: [Carry; 2],
     /// Time in the class.
     stayed: Duration,
@@ -63,7 +61,7 @@ pub struct Sampler<K> {
     state: Sampling,
 }
 
-impl<K: Copy + Eq + Hash> Sampler<K> {
+impl<K: Copy + Ord> Sampler<K> {
     /// Before the first census.
     pub fn new(settings: Settings) -> Self {
         let weight = settings.multiplier.nominal(settings.class);
@@ -73,7 +71,6 @@ impl<K: Copy + Eq + Hash> Sampler<K> {
             settings,
             class: settings.class,
             before: None,
-            activity: HashMap::new(),
             carries: [Carry::default(); 2],
             stayed: Duration::ZERO,
             turn: 0,
@@ -109,16 +106,19 @@ impl<K: Copy + Eq + Hash> Sampler<K> {
     /// not known yet.
     pub fn census(
         &mut self,
-        now: Census<K>,
-        slice: &Slice<K>,
+        mut now: Census<K>,
+        slice: Slice<K>,
         elapsed: Duration,
         class: SampleClass,
         client_port: impl Fn(&K) -> u16,
     ) -> [Option<f64>; 2] {
         self.state.censuses[0] += 1;
         let weights = match self.before.take() {
-            Some(before) => self.weigh(&before, &now, slice, elapsed, client_port),
-            None => self.without_census(slice),
+            Some(before) => {
+                now.compare(&before);
+                self.weigh(&before, &now, slice, elapsed, client_port)
+            }
+            None => self.without_census(&slice),
         };
         self.describe(&now);
         self.class = class;
@@ -143,13 +143,12 @@ impl<K: Copy + Eq + Hash> Sampler<K> {
         &mut self,
         before: &Census<K>,
         now: &Census<K>,
-        slice: &Slice<K>,
+        slice: Slice<K>,
         elapsed: Duration,
         client_port: impl Fn(&K) -> u16,
     ) -> [Option<f64>; 2] {
-        let lasting = estimator::lasting(before, now, slice, self.class, &self.activity);
-        let new = estimator::new(now, slice, self.class, client_port);
-        self.activity = now.lasting(before).map(|(key, _, x)| (*key, x)).collect();
+        let lasting = estimator::lasting(before, now, &slice.lasting.into(), self.class);
+        let new = estimator::new(now, &slice.new.into(), &slice.openings, self.class, client_port);
         self.set_ratio(&lasting);
         if !self.settings.multiplier.is_measured() || self.class.bits() == 0 {
             let weight = self.settings.multiplier.nominal(self.class);

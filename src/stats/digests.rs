@@ -236,7 +236,8 @@ impl Digests {
     /// Whether the digests to show should be chosen anew: by the next [`Self::fold`], when nothing is left unfolded.
     #[inline]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        now >= self.select_at
+        // Further ahead than the interval, it was set before the clock was set back.
+        now >= self.select_at || self.select_at.nanos_since(now) > SELECT_EVERY
     }
 
     /// A slice ends.
@@ -327,6 +328,18 @@ mod tests {
             assert_eq!((shown.durations.count(), shown.durations.sum_nanos()), (queries * 10.0, nanos));
         }
         assert_eq!(digests.other(), Default::default());
+    }
+
+    #[test]
+    fn the_digests_to_show_are_chosen_anew_when_the_clock_was_set_back() {
+        const DAY: u64 = 86_400_000_000_000;
+        let mut digests = Digests::new(10, true);
+        for (now, later) in [(2 * DAY, 2 * DAY + SELECT_EVERY), (DAY, DAY + SELECT_EVERY)] {
+            assert!(digests.is_due(Timestamp(now)));
+            digests.fold(Timestamp(now), [None; Stratum::COUNT]);
+            assert!(!digests.is_due(Timestamp(later - 1)));
+            assert!(digests.is_due(Timestamp(later)));
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ struct Half {
     fin: Option<u32>,
     /// Whether everything up to the FIN was delivered; `next` is then behind the FIN, which has a number of its own.
     finished: bool,
-    /// Time of the last delivery, 0 before the first: later ones are never earlier.
+    /// Time of the last delivery, 0 before the first: later ones are never earlier, unless the clock was set back.
     clock: Timestamp,
     started: bool,
     acked: bool,
@@ -102,6 +102,21 @@ impl Half {
     fn restart(&mut self, sequence: u32) {
         if self.clock == Timestamp(0) && self.held.is_empty() {
             self.next = sequence;
+        }
+    }
+
+    /// The time of a delivery that was captured `at`: what was held is delivered no earlier than what it waited for.
+    #[inline]
+    fn reach(&mut self, at: Timestamp) -> Timestamp {
+        self.clock = self.clock.max(at);
+        self.clock
+    }
+
+    /// A segment came at `now`. Captured so long before an earlier one, it tells that the clock was set back.
+    #[inline]
+    fn follow_clock(&mut self, now: Timestamp) {
+        if self.clock.nanos_since(now) > PATIENCE {
+            self.clock = now;
         }
     }
 
@@ -190,6 +205,7 @@ impl Assembler {
         if length == 0 && self.stalled.is_none() {
             return;
         }
+        self.half(direction).follow_clock(at);
         let arrival =
             Arrival { acknowledges, at, bytes: segment.payload, cut: segment.cut, why: Missing::Cut };
         if self.stalled.is_none() && self.ready(direction, first, acknowledges) {
@@ -276,8 +292,7 @@ impl Assembler {
     #[inline]
     fn deliver(&mut self, direction: Direction, arrival: Arrival<'_>, receiver: &mut impl Receiver) {
         let half = self.half(direction);
-        let at = arrival.at.max(half.clock);
-        half.clock = at;
+        let at = half.reach(arrival.at);
         half.next = half.next.wrapping_add(arrival.bytes.len() as u32).wrapping_add(arrival.cut);
         half.pass_fin();
         if !arrival.bytes.is_empty() {
@@ -439,7 +454,7 @@ impl Assembler {
         while let Some(stall) = &mut self.stalled {
             stall.segments = stall.segments.saturating_add(segments);
             let stall = *stall;
-            let waited = now.nanos_since(stall.since);
+            let waited = now.abs_diff(stall.since);
             let over = waited > PATIENCE || (stall.segments.get() > PATIENCE_SEGMENTS + 1 && self.is_lost());
             if !over || !self.release_earliest(bounds, receiver) {
                 return;
@@ -538,8 +553,7 @@ impl Assembler {
         if missing > 0 {
             half.next = sequence;
             half.pass_fin();
-            let at = at.max(half.clock);
-            half.clock = at;
+            let at = half.reach(at);
             receiver.gap(direction, at, missing as u32, Missing::Lost);
         }
     }

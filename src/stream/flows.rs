@@ -240,7 +240,7 @@ impl<S> FlowTable<S> {
         self.sweeps_left = STALE_SWEEP;
         self.tick_stalled(now, bounds, handler);
         while let Some(ticket) = self.ended.front().copied() {
-            if now.nanos_since(ticket.at) < LINGER {
+            if now.abs_diff(ticket.at) < LINGER {
                 break;
             }
             self.ended.pop_front();
@@ -248,7 +248,7 @@ impl<S> FlowTable<S> {
         }
         for _ in 0..SWEEP.min(self.slots.len()) {
             let slot = self.next_swept();
-            if self.flow(slot).is_some_and(|flow| now.nanos_since(flow.last_seen) > IDLE) {
+            if self.is_silent(slot, IDLE, now) {
                 self.remove(slot, bounds, handler);
             }
         }
@@ -444,8 +444,7 @@ impl<S> FlowTable<S> {
             let stale = (0..std::mem::take(&mut self.sweeps_left)).rev().find_map(|left| {
                 self.sweeps_left = left;
                 let slot = self.next_swept();
-                let stale = self.flow(slot).is_some_and(|flow| now.nanos_since(flow.last_seen) > STALE);
-                stale.then_some(slot)
+                self.is_silent(slot, STALE, now).then_some(slot)
             });
             match stale {
                 Some(slot) => self.remove(slot, bounds, handler),
@@ -539,6 +538,14 @@ impl<S> FlowTable<S> {
         self.slots.get(slot as usize)?.flow.as_ref()
     }
 
+    /// Whether nothing has come of a connection for longer than that. What was last seen in what is now the future was
+    /// seen before the clock was set back: from here on it counts as seen now.
+    fn is_silent(&mut self, slot: u32, nanos: u64, now: Timestamp) -> bool {
+        let Some(Slot { flow: Some(flow), .. }) = self.slots.get_mut(slot as usize) else { return false };
+        flow.last_seen = flow.last_seen.min(now);
+        now.nanos_since(flow.last_seen) > nanos
+    }
+
     fn ticketed(&self, ticket: Ticket) -> Option<&Flow<S>> {
         ticketed(&self.slots, ticket)
     }
@@ -554,3 +561,6 @@ fn ticketed<S>(slots: &[Slot<S>], ticket: Ticket) -> Option<&Flow<S>> {
     let slot = slots.get(ticket.slot as usize)?;
     slot.flow.as_ref().filter(|_| slot.serial == ticket.serial)
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,9 +28,9 @@ impl Hash for FlowKey {
     }
 }
 
-/// A key as the table keeps it: in less room.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ends {
+/// A key as tables keep it: in less room.
+#[derive(Debug, Clone, Copy, Eq, PartialOrd, Ord)]
+pub struct Ends {
     addresses: [[u64; 2]; 2],
     ports: [u16; 2],
 }
@@ -45,15 +45,30 @@ impl PartialEq for Ends {
     }
 }
 
-impl Ends {
+impl Hash for Ends {
     #[inline]
-    pub(super) fn of(FlowKey { client, server }: &FlowKey) -> Self {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl Ends {
+    /// From a key.
+    #[inline]
+    pub fn of(FlowKey { client, server }: &FlowKey) -> Self {
         let halves = |address: u128| [(address >> 64) as u64, address as u64];
         Self { addresses: [client, server].map(|end| halves(end.address)), ports: [client.port, server.port] }
     }
 
+    /// The client's port, by which connections are sampled.
+    pub fn client_port(&self) -> u16 {
+        let [client, _] = self.ports;
+        client
+    }
+
+    /// The key again.
     #[inline]
-    pub(super) fn key(&self) -> FlowKey {
+    pub fn key(&self) -> FlowKey {
         let end = |[high, low]: [u64; 2], port| Endpoint {
             address: u128::from(high) << 64 | u128::from(low),
             port,

@@ -57,7 +57,7 @@ pub enum Missing {
 /// Between the two directions the order is causal: what one side had received when it sent something (its
 /// acknowledgment number) is delivered before that something, even where the capture saw it later.
 pub trait Receiver {
-    /// The next bytes of a direction. `at` never decreases within a direction.
+    /// The next bytes of a direction. `at` never decreases within a direction, unless the clock was set back.
     fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]);
     /// The next `length` bytes of a direction are missing.
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing);

@@ -151,7 +151,7 @@ fn told_error(exporter: &Exporter) -> Option<f64> {
 /// Estimates are as far off as they say at most. What was prepared in the turn of other connections is not known by its
 /// kind.
 fn assert_estimated(exporter: &Exporter, truth: &[i64], told: f64) -> String {
-    let page = exporter.page();
+    let page = exporter.page_of_a_new_census();
     let truth = truth.iter().sum::<i64>() as f64;
     let estimate: f64 =
         KINDS.iter().map(|(kind, _)| *kind).chain(["unknown"]).map(|kind| counted(&page, kind)).sum();

@@ -157,9 +157,11 @@ pub fn sysbench(server: &MariaDb, host: &str, threads: u32, events: u32, prepare
         let (_, port) = host.rsplit_once(':').expect("a port");
         (id.to_owned(), port.parse().expect("a number"))
     });
+    let connections: Vec<_> = connections.collect();
+    assert_eq!(connections.len(), threads as usize, "{printed}");
     let ignored = printed.lines().find_map(|line| line.trim().strip_prefix("ignored errors:"));
     let ignored = ignored.and_then(|rest| rest.split_whitespace().next()).expect("its summary");
-    Sysbench { connections: connections.collect(), ignored_errors: ignored.parse().expect("a number") }
+    Sysbench { connections, ignored_errors: ignored.parse().expect("a number") }
 }
 
 /// One report for each connection of `runs`, from the log of a server started with `general_log`.

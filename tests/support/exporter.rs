@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use super::{children, exposition::Exposition};
+use super::{children, exposition::Exposition, wait};
 
 /// Longest wait for anything that must happen: a guard against hanging for ever, not a measurement.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -127,6 +127,20 @@ impl Exporter {
         let response = self.request("GET", "/metrics");
         assert_eq!(response.status, 200, "{}", response.body);
         Exposition::parse(&response.body)
+    }
+
+    /// Its page with estimates of everything up to now. While it samples, they are those of the last census, which is made
+    /// anew for a page if it is more than a second old.
+    pub fn page_of_a_new_census(&self) -> Exposition {
+        let censuses = |page: &Exposition| page.value("dbwire_mysql_censuses_total", &[]);
+        let first = self.page();
+        if censuses(&first).is_none() {
+            return first;
+        }
+        wait::until(PATIENCE, "another census", || {
+            let page = self.page();
+            (censuses(&page) > censuses(&first)).then_some(page)
+        })
     }
 
     /// Its process id.

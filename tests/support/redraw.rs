@@ -6,7 +6,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use dbwire_exporter::sample::{
-    census::{Census, Socket},
+    census::{Listing, Socket},
     class::SampleClass,
     estimator::Slice,
     multiplier::Multiplier,
@@ -107,7 +107,7 @@ impl Traffic {
         };
         let before = self.slices.first().into_iter().flatten().filter(|activity| !activity.opened);
         run.sockets = before.map(|activity| (activity.connection, run.socket(activity.connection))).collect();
-        run.census(&Slice::default(), self.slice, asked_for);
+        run.census(Slice::default(), self.slice, asked_for);
         for slice in &self.slices {
             run.slice(slice, self.slice, asked_for);
         }
@@ -148,7 +148,7 @@ impl Run<'_> {
             let mut socket = self.sockets.remove(&key).unwrap_or_else(|| self.socket(key));
             socket.segments_in += activity.segments_in;
             socket.segments_out += activity.segments_out;
-            socket.client_bytes += u64::from(activity.client_bytes);
+            socket.client_bytes += activity.client_bytes;
             if activity.opened {
                 let bytes = activity.ended.then_some(activity.client_bytes);
                 slice.openings.push(Opening { key, bytes });
@@ -164,12 +164,13 @@ impl Run<'_> {
                 self.sockets.insert(key, socket);
             }
         }
-        self.census(&slice, elapsed, asked_for);
+        self.census(slice, elapsed, asked_for);
     }
 
-    fn census(&mut self, slice: &Slice<u64>, elapsed: Duration, asked_for: SampleClass) {
-        let mut census = Census::default();
-        self.sockets.iter().for_each(|(key, socket)| census.add(*key, *socket, true));
+    fn census(&mut self, slice: Slice<u64>, elapsed: Duration, asked_for: SampleClass) {
+        let mut listing = Listing::default();
+        self.sockets.iter().for_each(|(key, socket)| listing.add(*key, *socket, true));
+        let census = listing.census().expect("few enough");
         let next = self.sampler.next_class(asked_for, asked_for.bits(), &census, elapsed);
         let ports = self.ports;
         let weights = self.sampler.census(census, slice, elapsed, next, |key| ports[key]);

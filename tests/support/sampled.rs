@@ -73,14 +73,14 @@ impl Classes {
             arguments
         };
         let exporters: Vec<_> = classes.map(|class| (class, watch(port, &arguments(class)))).collect();
-        let before = exporters.iter().map(|(_, exporter)| exporter.page()).collect();
+        let before = exporters.iter().map(|(_, exporter)| exporter.page_of_a_new_census()).collect();
         Self { bits, exporters, before }
     }
 
     /// Each with its page at the start.
     pub fn pages(&self) -> impl Iterator<Item = (u32, Exposition, &Exposition)> {
         let pairs = self.exporters.iter().zip(&self.before);
-        pairs.map(|((class, exporter), before)| (*class, exporter.page(), before))
+        pairs.map(|((class, exporter), before)| (*class, exporter.page_of_a_new_census(), before))
     }
 
     /// Of the classes with traffic, since the start.

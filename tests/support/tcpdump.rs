@@ -22,11 +22,13 @@ impl Capture {
     ///
     /// When tcpdump cannot capture.
     pub fn start(interface: &str, filter: &str, file: &Path) -> Self {
-        let mut command = tied("tcpdump");
+        // Before the load that it captures, which starves it on a busy machine.
+        let mut command = tied("nice");
+        command.args(["-n", "-10", "tcpdump"]);
         // -U: each packet is in the file at once; -Z root: stay able to write into the test's folder. In immediate mode
-        // each packet takes the room of the longest, here a super-frame: 128 MiB hold 2,000.
+        // each packet takes the room of the longest, here a super-frame: 256 MiB hold 4,000.
         command.args(["-i", interface, "-U", "--immediate-mode", "-Z", "root"]);
-        command.args(["-s", "66000", "-B", "131072", "-w"]).arg(file);
+        command.args(["-s", "66000", "-B", "262144", "-w"]).arg(file);
         command.arg(filter).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut tcpdump = Running::start(&mut command);
         let mut said = String::new();

@@ -67,14 +67,11 @@ impl Watcher {
     /// The page once every one of so many connections, sampled or not, has been seen to end, and nothing more can come.
     pub fn final_page(&self, connections: usize) -> Exposition {
         let wanted = connections as f64;
-        let mut seen = None;
         wait::until(LIMIT, &format!("{wanted} connections to be closed"), || {
-            let page = self.page();
-            let closed = page.value("dbwire_mysql_connections_closed_total", &[]).unwrap_or(0.0);
-            // Estimates are as of the census before the page: one more has all.
-            (closed >= wanted).then(|| seen = Some(self.page()))
+            let closed = self.page().value("dbwire_mysql_connections_closed_total", &[]).unwrap_or(0.0);
+            (closed >= wanted).then_some(())
         });
-        seen.expect("the last page")
+        self.exporter.page_of_a_new_census()
     }
 
     /// Compares the final page with the reports of the connections that it samples.

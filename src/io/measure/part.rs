@@ -8,7 +8,12 @@ use std::{
 
 use super::{Measurement, SampleSettings};
 use crate::{
-    io::requests::Requests,
+    io::{
+        census::{CensusError, CensusTaker},
+        clock,
+        netlink::Dumper,
+        requests::Requests,
+    },
     packet::{Timestamp, filter::Plan},
     pipeline::Pipeline,
     sample::{controller::Load, multiplier::Multiplier, state::Sampling},
@@ -25,6 +30,8 @@ pub(in crate::io) struct Orders {
     pub(in crate::io) cut_at: Option<Timestamp>,
     /// Capture this, from then on.
     pub(in crate::io) plan: Option<(Plan, Timestamp)>,
+    /// Count that there were too many connections for a census.
+    pub(in crate::io) too_many: bool,
 }
 
 /// How far a thread is in a round.
@@ -43,6 +50,8 @@ enum Progress {
 pub(in crate::io) struct Part {
     index: usize,
     measurement: Arc<Mutex<Measurement>>,
+    /// Of the thread that lists the connections: nobody waits for it.
+    taker: Arc<Mutex<CensusTaker>>,
     /// To all threads.
     requests: Arc<[Arc<Requests>]>,
     /// Whether there is a controller to tell the load.
@@ -71,11 +80,13 @@ pub(in crate::io) fn parts(
     threads: usize,
 ) -> io::Result<Vec<Part>> {
     let measurement = Arc::new(Mutex::new(Measurement::new(plan, multiplier, settings, threads)));
+    let taker = Arc::new(Mutex::new(CensusTaker::new(plan.ports.clone(), Dumper::of_kernel())));
     let requests = (0..threads).map(|_| Requests::new().map(Arc::new));
     let requests: Arc<[Arc<Requests>]> = requests.collect::<io::Result<_>>()?;
     let part = |index| Part {
         index,
         measurement: Arc::clone(&measurement),
+        taker: Arc::clone(&taker),
         requests: Arc::clone(&requests),
         controlled: settings.cpu_budget.is_some(),
         progress: Progress::Idle,
@@ -126,31 +137,45 @@ impl Part {
     pub(in crate::io) fn turn(&mut self, now: Instant, capture: Option<&CaptureStats>) -> Orders {
         let load = capture.map(|capture| self.load(capture, now));
         let asked = self.requests().asked();
+        let mut orders = Orders::default();
         let mut measurement = lock(&self.measurement);
         let changed = load.is_some_and(|load| measurement.load(self.index, load, now));
-        let begun = measurement.begin(now, self.requests.iter().map(|requests| requests.asked()));
-        let mut orders = Orders::default();
+        let lists = measurement.must_list(self.index, now, self.asked());
+        if lists {
+            drop(measurement);
+            let cpu = clock::thread_cpu_time();
+            let census = lock(&self.taker).take();
+            let cost = clock::thread_cpu_time().saturating_sub(cpu);
+            orders.too_many = matches!(census, Err(CensusError::TooMany(_)));
+            measurement = lock(&self.measurement);
+            measurement.begin(census, now, cost, self.asked().collect());
+        }
         if let (Progress::Idle, Some(round)) = (self.progress, &measurement.round)
             && round.number > self.round
         {
             (self.round, self.progress) = (round.number, Progress::Cutting(round.at));
             orders.cut_at = Some(round.at);
         }
-        if self.progress == Progress::Idle && !measurement.is_sampling() {
-            measurement.answerable[self.index] = asked;
+        if self.progress == Progress::Idle {
+            measurement.answer_by_the_last(self.index, now, asked);
         }
         self.answerable = measurement.answerable[self.index];
-        self.others_busy = measurement.round.is_some();
+        self.others_busy = !measurement.is_idle();
         let (number, plan, from) = &measurement.plan;
         if *number > self.plan {
             self.plan = *number;
             orders.plan = Some((plan.clone(), *from));
         }
         drop(measurement);
-        if changed || begun {
+        if changed || lists {
             self.wake_others();
         }
         orders
+    }
+
+    /// The latest request to each thread.
+    fn asked(&self) -> impl Iterator<Item = u64> {
+        self.requests.iter().map(|requests| requests.asked())
     }
 
     fn load(&mut self, capture: &CaptureStats, now: Instant) -> Load {
@@ -185,7 +210,7 @@ impl Part {
             proceeds |= measurement.folded(self.index);
             self.progress = Progress::Idle;
             self.answerable = measurement.answerable[self.index];
-            self.others_busy = measurement.round.is_some();
+            self.others_busy = !measurement.is_idle();
         }
         drop(measurement);
         if proceeds {
@@ -197,6 +222,7 @@ impl Part {
     pub(in crate::io) fn leave(&mut self) {
         let mut measurement = lock(&self.measurement);
         measurement.present &= !(1 << self.index);
+        measurement.lister.take_if(|lister| *lister == self.index);
         measurement.proceed(self.index);
         self.progress = Progress::Idle;
         drop(measurement);
@@ -219,25 +245,37 @@ impl Part {
 }
 
 /// A thread that has panicked leaves, and the others go on.
-fn lock(measurement: &Mutex<Measurement>) -> MutexGuard<'_, Measurement> {
-    measurement.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
     use super::*;
     use crate::{
         config::{Counting, PortSet},
+        io::netlink::Transport,
+        packet::Endpoint,
         pipeline::Options,
-        sample::class::SampleClass,
+        sample::{
+            census::{Listing, MOST_SOCKETS, Socket},
+            class::SampleClass,
+        },
+        stream::key::{Ends, FlowKey},
     };
 
-    /// A thread's part, and its pipeline.
-    struct Thread(Part, Pipeline);
+    /// A thread's part, its pipeline, and when it began.
+    struct Thread(Part, Pipeline, Instant);
 
     impl Thread {
         fn turn(&mut self) -> Option<Timestamp> {
-            let orders = self.0.turn(Instant::now(), None);
+            self.turn_after(Duration::ZERO)
+        }
+
+        fn turn_after(&mut self, time: Duration) -> Option<Timestamp> {
+            let orders = self.0.turn(self.2 + time, None);
             orders.cut_at.inspect(|at| self.1.cut_at(*at))
         }
 
@@ -250,6 +288,18 @@ mod tests {
 
         fn answers(&self) -> u64 {
             self.0.answerable()
+        }
+    }
+
+    impl Thread {
+        /// As seen from another place.
+        fn part(&self) -> Part {
+            Part {
+                measurement: Arc::clone(&self.0.measurement),
+                taker: Arc::clone(&self.0.taker),
+                requests: Arc::clone(&self.0.requests),
+                ..self.0
+            }
         }
     }
 
@@ -266,7 +316,8 @@ mod tests {
             census: true,
         };
         let parts = parts(&options.plan, options.multiplier, SampleSettings::default(), 3).unwrap();
-        let threads = parts.into_iter().map(|part| Thread(part, Pipeline::new(options.clone())));
+        let now = Instant::now();
+        let threads = parts.into_iter().map(|part| Thread(part, Pipeline::new(options.clone()), now));
         threads.collect::<Vec<_>>().try_into().unwrap_or_else(|_| panic!("three"))
     }
 
@@ -288,6 +339,76 @@ mod tests {
         assert_eq!(threads[0].turn(), None, "nobody asks, and it is not yet time");
     }
 
+    /// Another census than the kernel's.
+    fn list_by(threads: &[Thread; 3], open: impl FnMut() -> io::Result<Box<dyn Transport>> + Send + 'static) {
+        *lock(&threads[0].0.taker) =
+            CensusTaker::new(PortSet::new(&[1]).unwrap(), Dumper::new(Box::new(open)));
+    }
+
+    #[test]
+    fn who_asks_within_a_second_of_a_census_is_answered_by_it() {
+        let mut threads = threads(1);
+        let round = |threads: &mut [Thread; 3], after: Duration| {
+            let requests = threads.each_ref().map(|thread| thread.0.requests().ask());
+            threads.iter_mut().for_each(|thread| {
+                thread.turn_after(after);
+            });
+            (0..2).for_each(|_| threads.iter_mut().for_each(Thread::end_slice));
+            assert_eq!(threads.each_ref().map(Thread::answers), requests);
+            threads[0].0.state().censuses[0]
+        };
+        let censuses = [0, 1, 999, 1000, 1001, 1999, 2000, 9000];
+        let censuses = censuses.map(|after| round(&mut threads, Duration::from_millis(after)));
+        assert_eq!(censuses, [1, 1, 1, 2, 2, 2, 3, 4]);
+    }
+
+    #[test]
+    fn while_the_kernel_is_asked_nobody_else_asks_it_and_nobody_waits_for_the_lock() {
+        let mut threads = threads(1);
+        let request = threads[1].0.requests().ask();
+        let mut other = threads[1].part();
+        let turned = Arc::new(Mutex::new(None));
+        let told = Arc::clone(&turned);
+        list_by(&threads, move || {
+            let orders = other.turn(Instant::now(), None);
+            *lock(&told) = Some((orders.cut_at, other.answerable(), other.is_wanted()));
+            Err(io::ErrorKind::Unsupported.into())
+        });
+        assert_eq!(threads[0].turn(), None);
+        assert_eq!(*lock(&turned), Some((None, 0, false)), "it goes on, and waits to be told");
+        threads[1].turn();
+        assert_eq!((threads[1].answers(), threads[0].0.state().censuses), (request, [0, 1]));
+    }
+
+    #[test]
+    fn a_thread_that_panics_while_it_asks_the_kernel_leaves_that_to_others() {
+        let mut threads = threads(1);
+        list_by(&threads, || panic!("a fault that is meant"));
+        let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| threads[0].turn()));
+        assert!(panicked.is_err());
+        assert_eq!(threads[1].turn(), None, "somebody is at it");
+        threads[0].0.leave();
+        list_by(&threads, || Err(io::ErrorKind::Unsupported.into()));
+        threads[1].turn();
+        assert_eq!(threads[1].0.state().censuses, [0, 1]);
+    }
+
+    #[test]
+    fn of_too_many_connections_there_is_no_estimate_until_there_are_fewer() {
+        let mut threads = threads(1);
+        let request = threads[0].0.requests().ask();
+        let mut listing = Listing::default();
+        let socket = Socket { cookie: 1, client_port: 2, segments_in: 0, segments_out: 0, client_bytes: 0 };
+        let end = |address| Endpoint { address, port: 2 };
+        for number in 0..=MOST_SOCKETS as u128 {
+            listing.add(Ends::of(&FlowKey { client: end(number), server: end(0) }), socket, true);
+        }
+        let census = listing.census().map_err(CensusError::from);
+        lock(&threads[0].0.measurement).begin(census, Instant::now(), Duration::ZERO, vec![request; 3]);
+        assert_eq!(threads[0].turn(), None);
+        assert_eq!((threads[0].answers(), threads[0].0.state().censuses), (request, [0, 1]));
+    }
+
     #[test]
     fn nobody_waits_for_a_thread_that_has_left_and_it_misses_the_round_that_it_finds() {
         let mut threads = threads(1);
@@ -298,17 +419,19 @@ mod tests {
         threads[1].end_slice();
         threads[0].end_slice();
         assert_eq!(threads[0].0.state().censuses, [1, 0]);
+        // When a census may be made again.
+        let second = Duration::from_secs(1);
         let request = threads[0].0.requests().ask();
-        assert!(threads[0].turn().is_some());
+        assert!(threads[0].turn_after(second).is_some());
         threads[2].0.join();
-        assert_eq!(threads[2].turn(), None);
-        assert!(threads[1].turn().is_some());
+        assert_eq!(threads[2].turn_after(second), None);
+        assert!(threads[1].turn_after(second).is_some());
         for thread in [0, 1, 0] {
             threads[thread].end_slice();
         }
         assert_eq!(threads[0].answers(), request);
         threads[2].0.requests().ask();
-        assert!(threads.iter_mut().all(|thread| thread.turn().is_some()));
+        assert!(threads.iter_mut().all(|thread| thread.turn_after(2 * second).is_some()));
     }
 
     #[test]

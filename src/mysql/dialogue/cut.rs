@@ -5,7 +5,10 @@
 use super::{Dialogue, Phase};
 use crate::{
     limits::Bounds,
-    mysql::event::{Event, Observer},
+    mysql::{
+        event::{Event, Observer},
+        schema::{SchemaChange, SchemaId},
+    },
     packet::Timestamp,
     stream::Direction,
 };
@@ -55,6 +58,10 @@ impl Dialogue {
         self.server_restarts = true;
         if let Some(&first) = self.pending.front() {
             observer.event(&Event::CutReply);
+            // Nor is it known whether all of it was done.
+            if first.schema != SchemaChange::None {
+                self.pending.set_schema(SchemaChange::To(SchemaId::UNKNOWN));
+            }
             self.answered(&first, None, at, false, bounds, observer);
         }
     }

@@ -1,5 +1,10 @@
+use std::collections::HashMap;
+
 use super::{
-    super::{census::Socket, openings::Opening},
+    super::{
+        census::{Listing, Socket},
+        openings::Opening,
+    },
     *,
 };
 
@@ -34,7 +39,7 @@ impl World {
             truth: 0.0,
         };
         ports.iter().for_each(|port| world.connect(*port));
-        world.census(&Slice::default());
+        world.census(Slice::default());
         world
     }
 
@@ -43,17 +48,15 @@ impl World {
         self.sockets.insert(port, (self.cookies, 0));
     }
 
-    fn census(&mut self, slice: &Slice<u16>) {
-        let mut census = Census::default();
+    fn census(&mut self, slice: Slice<u16>) {
+        let mut listing = Listing::default();
         for (&port, &(cookie, queries)) in &self.sockets {
             let (segments_in, segments_out) = (queries, queries);
-            let client_bytes = u64::from(queries) * 10;
-            census.add(
-                port,
-                Socket { cookie, client_port: port, segments_in, segments_out, client_bytes },
-                true,
-            );
+            let client_bytes = queries * 10;
+            let socket = Socket { cookie, client_port: port, segments_in, segments_out, client_bytes };
+            listing.add(port, socket, true);
         }
+        let census = listing.census().unwrap();
         let class = self.sampler.next_class(self.asked_for, 1, &census, SLICE);
         let weights = self.sampler.census(census, slice, SLICE, class, |port| *port);
         for (waiting, weight) in self.waiting.iter_mut().zip(weights) {
@@ -79,7 +82,7 @@ impl World {
 
     fn slice(&mut self, queries: &[(u16, u32)]) {
         let slice = self.work(queries);
-        self.census(&slice);
+        self.census(slice);
     }
 
     fn unestimated(&self) -> f64 {
@@ -131,7 +134,7 @@ fn a_census_that_fails_makes_the_slice_longer_and_loses_nothing() {
     world.sampler.census_failed();
     assert_eq!(world.estimate, 400.0, "nothing is known of it yet");
     slice.extend(world.work(&[(2, 20), (4, 10)]));
-    world.census(&slice);
+    world.census(slice);
     assert!((world.estimate - world.truth).abs() < 1e-6);
     assert_eq!(world.sampler.state().censuses, [3, 1]);
 }
@@ -150,7 +153,7 @@ fn a_pool_that_reconnects_all_at_once_makes_no_counter_jump() {
         slice.openings.push(Opening { key: port, bytes: None });
     }
     let before = world.estimate;
-    world.census(&slice);
+    world.census(slice);
     let grown = world.estimate - before;
     assert!((150.0..=600.0).contains(&grown), "300 queries are told as {grown}");
     world.slice(&[(12, 100), (14, 100), (16, 100), (18, 100)]);
@@ -163,7 +166,7 @@ fn a_server_that_starts_anew_makes_no_counter_jump() {
     (0..3).for_each(|_| world.slice(&[(2, 1000), (4, 1000), (6, 1000), (8, 1000)]));
     let before = world.estimate;
     world.sockets.clear();
-    world.census(&Slice::default());
+    world.census(Slice::default());
     assert_eq!(world.estimate, before);
     // The same ports, but other connections, whose numbers begin again.
     let mut slice = Slice::default();
@@ -171,7 +174,7 @@ fn a_server_that_starts_anew_makes_no_counter_jump() {
         world.connect(port);
         slice.openings.push(Opening { key: port, bytes: Some(10) });
     }
-    world.census(&slice);
+    world.census(slice);
     assert_eq!(world.estimate, before);
     world.slice(&[(2, 10), (4, 10), (6, 10), (8, 10)]);
     assert!((world.estimate - before - 40.0).abs() < 1e-6, "{}", world.estimate - before);

@@ -220,6 +220,19 @@ fn a_hole_becomes_a_gap_after_a_while() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_neither_keeps_a_hole_open_nor_stands_still() {
+    const DAY: u64 = 86_400_000_000_000;
+    let mut wire = Wire { now: 2 * DAY, ..Wire::default() };
+    wire.client(100, "ab");
+    wire.client(105, "f");
+    wire.now -= DAY;
+    wire.tick(0);
+    assert_eq!(wire.got(ToServer), "ab<3 lost>f");
+    wire.client(106, "g");
+    assert_eq!(wire.log.told.last().unwrap().1, DAY + 3);
+}
+
+#[test]
 fn an_acknowledged_hole_is_given_up_after_a_few_segments_and_keeps_the_order_of_cause_and_effect() {
     let mut wire = Wire::default();
     wire.send(ToServer, TcpFlags::ACK, 10, 50, "q1");

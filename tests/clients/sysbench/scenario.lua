@@ -9,5 +9,6 @@ function thread_init()
    start()
    local id, host = con:query_row(
       "SELECT ID, HOST FROM information_schema.processlist WHERE ID = CONNECTION_ID()")
-   print("connection " .. tostring(id) .. " " .. tostring(host))
+   -- One write: print() makes several, between which another thread's may come.
+   io.write("\nconnection " .. tostring(id) .. " " .. tostring(host) .. "\n")
 end
