@@ -51,7 +51,7 @@ bench-sockets: setup-build ## As root: what counting sockets costs, here and els
 
 # See benches/capture/main.rs: ONLY=files|live FILE=… PORT=… ROUNDS=… SECONDS=…
 bench-capture: setup-test ## As root: what capturing costs, beside a database and over files
-	$(CARGO) bench --locked --bench capture -- $(foreach name,ONLY FILE PORT ROUNDS SECONDS,$(if $($(name)),$(name)=$($(name))))
+	$(CARGO) bench --locked --bench capture -- $(foreach name,ONLY FILE PORT ROUNDS SECONDS LOAD PLOTS,$(if $($(name)),$(name)='$($(name))'))
 
 # Minutes for each fuzz target, and which: make fuzz FUZZ_MINUTES=1 FUZZ_TARGETS='session stream'
 FUZZ_MINUTES ?= 10
