@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo assets deb rpm setup-deb setup-rpm build test test-packages lint bench bench-instructions bench-sockets bench-capture fuzz soak sampling sbom reproducible picture setup-build setup-fuzz setup-test clean
+.PHONY: help run demo assets deb rpm setup-deb setup-rpm build test test-packages lint bench bench-instructions bench-sockets bench-capture fuzz coverage soak sampling sbom reproducible picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -51,7 +51,7 @@ bench-sockets: setup-build ## As root: what counting sockets costs, here and els
 
 # See benches/capture/main.rs: ONLY=files|live FILE=… PORT=… ROUNDS=… SECONDS=…
 bench-capture: setup-test ## As root: what capturing costs, beside a database and over files
-	$(CARGO) bench --locked --bench capture -- $(foreach name,ONLY FILE PORT ROUNDS SECONDS,$(if $($(name)),$(name)=$($(name))))
+	$(CARGO) bench --locked --bench capture -- $(foreach name,ONLY FILE PORT ROUNDS SECONDS LOAD PLOTS,$(if $($(name)),$(name)='$($(name))'))
 
 # Minutes for each fuzz target, and which: make fuzz FUZZ_MINUTES=1 FUZZ_TARGETS='session stream'
 FUZZ_MINUTES ?= 10
@@ -67,6 +67,10 @@ fuzz: setup-build setup-fuzz ## Fuzz what reads untrusted bytes, FUZZ_MINUTES=10
 			-max_total_time=$$(( 60 * $(FUZZ_MINUTES) )) -artifact_prefix=$(fuzz_work)/$$target- \
 			-print_final_stats=1 -verbosity=0; \
 	done
+
+coverage: setup-build ## Tell which lines of each parser the fuzz targets run, over their corpora and what `make fuzz` found
+	@rustup component add --toolchain "$$(rustup show active-toolchain | cut -d' ' -f1)" llvm-tools
+	tests/fuzz/coverage.sh
 
 picture: setup-test ## Take the picture of the page for the documentation (needs root, Chromium and two minutes)
 	@tests/setup/packages.sh picture

@@ -7,6 +7,8 @@
 
 #[path = "support/crafted.rs"]
 mod crafted;
+#[path = "support/inject.rs"]
+mod inject;
 #[path = "support/namespace.rs"]
 mod namespace;
 #[path = "support/skip.rs"]
@@ -30,8 +32,8 @@ use dbwire_exporter::{
     packet::{TcpFlags, Timestamp, filter::Plan, segment},
     sample::class::SampleClass,
 };
+use inject::inject;
 use namespace::{ip, with_namespace, with_peer};
-use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 
 const SERVER_PORT: u16 = 3306;
 const CUT: u16 = 128;
@@ -136,42 +138,6 @@ fn framed(crafted: &Crafted, tags: &[u16]) -> Vec<u8> {
 
 fn marker() -> Vec<u8> {
     framed(&Crafted { source: MARKER, destination: SERVER_PORT, flags: SYN, ..Crafted::default() }, &[])
-}
-
-/// Sends frames as they are on an interface of this thread's namespace.
-fn inject(interface: &str, frames: &[Vec<u8>]) {
-    wait_until_it_sends(interface);
-    let socket = Socket::new(Domain::from(libc::AF_PACKET), Type::RAW, None).unwrap();
-    let mut storage = SockAddrStorage::zeroed();
-    // SAFETY: a sockaddr_ll is a form that the storage may take.
-    let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
-    address.sll_family = libc::AF_PACKET as u16;
-    address.sll_ifindex = index_of(interface);
-    let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-    // SAFETY: the storage holds a sockaddr_ll of this length.
-    let address = unsafe { SockAddr::new(storage, length) };
-    for frame in frames {
-        assert_eq!(socket.send_to(frame, &address).unwrap(), frame.len());
-    }
-}
-
-/// An interface whose other end has just come up drops what it is to send until the kernel has taken notice.
-fn wait_until_it_sends(interface: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let shown = Command::new("ip").args(["-o", "link", "show", interface]).output().unwrap();
-        let shown = String::from_utf8(shown.stdout).unwrap();
-        if shown.contains("state UP") || shown.contains("state UNKNOWN") {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{shown}");
-    }
-}
-
-fn index_of(interface: &str) -> i32 {
-    let name = std::ffi::CString::new(interface).unwrap();
-    // SAFETY: a C string that outlives the call.
-    unsafe { libc::if_nametoindex(name.as_ptr()) as i32 }
 }
 
 fn plan(class: SampleClass, reply_bytes: Option<u16>) -> Plan {

@@ -11,7 +11,11 @@ use std::{
 use dbwire_exporter::io::clock::thread_cpu_time;
 use pcap::{Capture, Precision};
 
-use super::{Outcome, median, plot, support::skip};
+use super::{
+    Outcome, median,
+    plot::{self, Bar},
+    support::skip,
+};
 
 /// Packets that slow programs are given: enough for their start to be a small part of what they take.
 const FEW: usize = 100_000;
@@ -24,7 +28,7 @@ struct Took {
     peak_bytes: f64,
 }
 
-pub(crate) fn run(given: Option<&str>, port: u16, rounds: u64) -> Outcome {
+pub(crate) fn run(given: Option<&str>, port: u16, rounds: u64, plots: &Path) -> Outcome {
     let folder = tempfile::tempdir()?;
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/corpus/sysbench_text_small.pcap");
     let file = given.map_or(default, PathBuf::from);
@@ -49,7 +53,9 @@ pub(crate) fn run(given: Option<&str>, port: u16, rounds: u64) -> Outcome {
         "| a libpcap loop that only counts | {counting:.0} | 1.00 | {} | | | |",
         plot::short(1e9 / counting)
     );
-    let mut bars = vec![("libpcap loop that only counts".to_owned(), 1e9 / counting)];
+    let ruler =
+        Bar { label: "libpcap loop that only counts".to_owned(), value: 1e9 / counting, is_ruler: true };
+    let mut bars = vec![ruler];
     let mut ours = None;
     for ((name, all, _), taken) in programs.iter().zip(taken) {
         let of = |value: fn(&Took) -> f64| median(taken.iter().map(value).collect());
@@ -64,9 +70,9 @@ pub(crate) fn run(given: Option<&str>, port: u16, rounds: u64) -> Outcome {
             cpu / replay,
             of(|took| took.peak_bytes) / 1e6,
         );
-        bars.push((name.to_string(), 1e9 / cpu));
+        bars.push(Bar { label: name.to_string(), value: 1e9 / cpu, is_ruler: false });
     }
-    plot::bars("capture-files", "Packets a CPU-second, from files", "packets", &bars)?;
+    plot::bars(plots, "capture-files", "Packets a CPU-second, from files", "packets", &bars)?;
     Ok(())
 }
 

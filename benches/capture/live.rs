@@ -12,7 +12,10 @@ use std::{
 use dbwire_exporter::io::clock::thread_cpu_time;
 
 use super::{
-    Outcome, median, plot,
+    Outcome,
+    counting::{Counted, Counting},
+    median,
+    plot::{self, Bar},
     support::{
         children::{command, output},
         clients::prepare_sysbench,
@@ -23,14 +26,25 @@ use super::{
     },
 };
 
-/// How the exporter runs; `None`: not at all.
-const WAYS: [(&str, Option<&[&str]>); 6] = [
-    ("no capture", None),
-    ("N=0", Some(&[])),
-    ("N=3", Some(&["--mysql.sample-bits=3"])),
-    ("N=8", Some(&["--mysql.sample-bits=8"])),
-    ("N=0, cut at 256", Some(&["--mysql.reply-bytes=256"])),
-    ("N=3, cut at 256", Some(&["--mysql.sample-bits=3", "--mysql.reply-bytes=256"])),
+/// Who captures meanwhile.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Nobody,
+    /// With these flags.
+    Exporter(&'static [&'static str]),
+    /// A loop that counts, with so much of each reply segment.
+    Counting(Option<u16>),
+}
+
+const WAYS: [(&str, Way); 8] = [
+    ("no capture", Way::Nobody),
+    ("N=0", Way::Exporter(&[])),
+    ("a loop that only counts", Way::Counting(None)),
+    ("N=3", Way::Exporter(&["--mysql.sample-bits=3"])),
+    ("N=8", Way::Exporter(&["--mysql.sample-bits=8"])),
+    ("N=0, cut at 256", Way::Exporter(&["--mysql.reply-bytes=256"])),
+    ("a loop that only counts, cut at 256", Way::Counting(Some(256))),
+    ("N=3, cut at 256", Way::Exporter(&["--mysql.sample-bits=3", "--mysql.reply-bytes=256"])),
 ];
 
 /// What is measured of one run.
@@ -40,11 +54,12 @@ struct Measured {
     /// Share of one CPU that the capture thread used.
     share: f64,
     cpu_a_million: f64,
+    nanos_a_packet: f64,
     ring_bytes_a_query: f64,
     dropped: f64,
 }
 
-pub(crate) fn run(rounds: u64, seconds: u64) -> Outcome {
+pub(crate) fn run(only: Option<&str>, rounds: u64, seconds: u64, plots: &Path) -> Outcome {
     let name = "bench-capture";
     if !skip::root(name) || !skip::programs(name, MariaDb::PROGRAMS) || !skip::programs(name, &["sysbench"]) {
         return Ok(());
@@ -53,75 +68,90 @@ pub(crate) fn run(rounds: u64, seconds: u64) -> Outcome {
     prepare_sysbench(&server);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/capture/large_rows.lua");
     let large = script.to_str().ok_or("a path in UTF-8")?;
-    for (load, title) in [
+    let loads = [
         ("oltp_point_select", "point selects"),
         ("oltp_read_write", "oltp_read_write"),
         (large, "rows of 16 to 64 KB"),
-    ] {
+    ];
+    for (load, title) in loads.into_iter().filter(|(_, title)| only.is_none_or(|only| only == *title)) {
         let mut measured: BTreeMap<usize, Vec<Measured>> = BTreeMap::new();
         for _ in 0..rounds.max(1) {
-            for (index, (_, flags)) in WAYS.iter().enumerate() {
-                measured.entry(index).or_default().push(measure(&server, load, seconds, *flags)?);
+            for (index, (_, way)) in WAYS.iter().enumerate() {
+                measured.entry(index).or_default().push(measure(&server, load, seconds, *way)?);
             }
         }
-        print(title, &measured)?;
+        print(title, &measured, plots)?;
     }
-    sender(rounds)
+    if only.is_none() { sender(rounds) } else { Ok(()) }
 }
 
-fn print(title: &str, measured: &BTreeMap<usize, Vec<Measured>>) -> Outcome {
+fn print(title: &str, measured: &BTreeMap<usize, Vec<Measured>>, plots: &Path) -> Outcome {
     let of = |way: usize, value: fn(&Measured) -> f64| median(measured[&way].iter().map(value).collect());
     let none = of(0, |run| run.queries_a_second);
     println!(
-        "\n## {title}\n\n| | queries/s | to none | capture, share of a CPU | CPU-seconds a million queries | ring bytes a query | dropped |"
+        "\n## {title}\n\n| | queries/s | to none | capture, share of a CPU | CPU-seconds a million queries | ns a packet | ring bytes a query | dropped |"
     );
-    println!("|---|---:|---:|---:|---:|---:|---:|");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
     let mut bars = Vec::new();
-    for (way, (name, flags)) in WAYS.iter().enumerate() {
+    for (way, (name, who)) in WAYS.iter().enumerate() {
         let queries = of(way, |run| run.queries_a_second);
-        if flags.is_none() {
-            println!("| {name} | {queries:.0} | 1.00 | | | | |");
+        if matches!(who, Way::Nobody) {
+            println!("| {name} | {queries:.0} | 1.00 | | | | | |");
             continue;
         }
         let cpu = of(way, |run| run.cpu_a_million);
         println!(
-            "| {name} | {queries:.0} | {:.2} | {:.2} % | {cpu:.2} | {:.0} | {:.0} |",
+            "| {name} | {queries:.0} | {:.2} | {:.2} % | {cpu:.2} | {:.0} | {:.0} | {:.0} |",
             queries / none,
             100.0 * of(way, |run| run.share),
+            of(way, |run| run.nanos_a_packet),
             of(way, |run| run.ring_bytes_a_query),
             of(way, |run| run.dropped),
         );
-        bars.push(((*name).to_owned(), cpu));
+        let is_ruler = matches!(who, Way::Counting(_));
+        bars.push(Bar { label: (*name).to_owned(), value: cpu, is_ruler });
     }
     let file = format!("capture-{}", title.replace(' ', "-"));
-    plot::bars(&file, &format!("CPU-seconds a million queries, {title}"), "s", &bars)?;
+    plot::bars(plots, &file, &format!("CPU-seconds a million queries, {title}"), "s", &bars)?;
     Ok(())
 }
 
-fn measure(
-    server: &MariaDb,
-    load: &str,
-    seconds: u64,
-    flags: Option<&[&str]>,
-) -> Result<Measured, Box<dyn Error>> {
-    let port = server.port().to_string();
-    let exporter = flags.map(|flags| {
-        let common = ["--mysql.interface=lo", "--mysql.port", &port, "--no-collector.sockets"];
-        Exporter::start(&[&common[..], flags].concat())
-    });
-    let before = exporter.as_ref().map(Exporter::page);
-    let queries = sysbench(server, load, seconds)?;
-    let after = exporter.as_ref().map(Exporter::page);
-    let mut measured = Measured { queries_a_second: queries / seconds as f64, ..Measured::default() };
-    if let (Some(before), Some(after)) = (before, after) {
-        let rise = |name: &str| sum(&after, name) - sum(&before, name);
-        let cpu = rise("dbwire_capture_cpu_seconds_total");
-        measured.share = cpu / seconds as f64;
-        measured.cpu_a_million = cpu / queries * 1e6;
-        measured.ring_bytes_a_query = rise("dbwire_capture_ring_bytes_total") / queries;
-        measured.dropped = rise("dbwire_capture_dropped_packets_total");
+fn measure(server: &MariaDb, load: &str, seconds: u64, way: Way) -> Result<Measured, Box<dyn Error>> {
+    let run = || sysbench(server, load, seconds);
+    let (queries, counted) = match way {
+        Way::Nobody => (run()?, Counted::default()),
+        Way::Counting(reply_bytes) => {
+            let counting = Counting::start(server.port(), reply_bytes);
+            (run()?, counting.finish())
+        }
+        Way::Exporter(flags) => {
+            let port = server.port().to_string();
+            let common = ["--mysql.interface=lo", "--mysql.port", &port, "--no-collector.sockets"];
+            let exporter = Exporter::start(&[&common[..], flags].concat());
+            let before = exporter.page();
+            let queries = run()?;
+            (queries, counted(&before, &exporter.page()))
+        }
+    };
+    Ok(Measured {
+        queries_a_second: queries / seconds as f64,
+        share: counted.cpu_seconds / seconds as f64,
+        cpu_a_million: counted.cpu_seconds / queries * 1e6,
+        nanos_a_packet: counted.cpu_seconds / counted.packets * 1e9,
+        ring_bytes_a_query: counted.ring_bytes / queries,
+        dropped: counted.dropped,
+    })
+}
+
+/// What an exporter captured between two pages.
+fn counted(before: &Exposition, after: &Exposition) -> Counted {
+    let rise = |name: &str| sum(after, name) - sum(before, name);
+    Counted {
+        cpu_seconds: rise("dbwire_capture_cpu_seconds_total"),
+        packets: rise("dbwire_capture_packets_total"),
+        ring_bytes: rise("dbwire_capture_ring_bytes_total"),
+        dropped: rise("dbwire_capture_dropped_packets_total"),
     }
-    Ok(measured)
 }
 
 fn sum(page: &Exposition, name: &str) -> f64 {

@@ -2,13 +2,14 @@
 //! and without.
 //!
 //! ```text
-//! make bench-capture                        both
+//! make bench-capture                        everything
 //! make bench-capture ONLY=files FILE=a.pcap PORT=3306
-//! make bench-capture ONLY=live ROUNDS=5 SECONDS=5
+//! make bench-capture ONLY=live ROUNDS=5 SECONDS=5 LOAD='point selects'
+//! make bench-capture ONLY=threads
 //! ```
 //!
 //! Everything runs in turns, and the tables have medians; ratios are of one run. CPU time is that of whole processes, in
-//! user space and in the kernel. Tables and plots (`target/bench/*.svg`) are made from the same figures.
+//! user space and in the kernel. Tables and plots are made from the same figures; `PLOTS` is the folder for these.
 
 #![allow(
     clippy::disallowed_methods,
@@ -17,13 +18,15 @@
     reason = "a benchmark starts programs, measures them and prints"
 )]
 
+mod counting;
 mod files;
 mod live;
 mod plot;
 #[path = "../../tests/support/mod.rs"]
 mod support;
+mod threads;
 
-use std::{collections::BTreeMap, error::Error};
+use std::{collections::BTreeMap, error::Error, path::Path};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -31,13 +34,19 @@ fn main() -> Outcome {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let options: BTreeMap<&str, &str> = words.iter().filter_map(|word| word.split_once('=')).collect();
     let number = |name: &str, default: u64| options.get(name).map_or(Ok(default), |text| text.parse::<u64>());
+    let rounds = number("ROUNDS", 3)?;
+    let plots = Path::new(env!("CARGO_MANIFEST_DIR")).join(options.get("PLOTS").unwrap_or(&"target/bench"));
     let only = options.get("ONLY").copied();
-    if only != Some("live") {
-        let port = number("PORT", 3306)?;
-        files::run(options.get("FILE").copied(), u16::try_from(port)?, number("ROUNDS", 3)?)?;
+    let wanted = |part| only.is_none_or(|only| only == part);
+    if wanted("files") {
+        let port = u16::try_from(number("PORT", 3306)?)?;
+        files::run(options.get("FILE").copied(), port, rounds, &plots)?;
     }
-    if only != Some("files") {
-        live::run(number("ROUNDS", 3)?, number("SECONDS", 3)?)?;
+    if wanted("live") {
+        live::run(options.get("LOAD").copied(), rounds, number("SECONDS", 3)?, &plots)?;
+    }
+    if wanted("threads") {
+        threads::run(rounds)?;
     }
     Ok(())
 }

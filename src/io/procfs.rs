@@ -203,7 +203,8 @@ fn spare() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-fn page_bytes() -> u64 {
+/// Of a page of memory.
+pub(super) fn page_bytes() -> u64 {
     // SAFETY: sysconf takes a name and touches no memory of the caller's.
     let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     // It is defined on every Linux.

@@ -26,6 +26,7 @@ pub mod names;
 #[cfg(feature = "capture")]
 mod native;
 mod number;
+pub mod process;
 mod protobuf;
 #[cfg(feature = "capture")]
 mod sampling;

@@ -218,6 +218,21 @@ metrics! {
         "1, with how far the kernel keeps this process from files and system calls that it does not need.";
     BUILD_INFO = Gauge "dbwire_build_info" ["version", "revision", "rustversion", "features"]
         "1, with what this binary was built from.";
+
+    PROCESS_CPU_SECONDS = Counter "process_cpu_seconds_total" []
+        "CPU time this process has used, in user space and in the kernel.";
+    PROCESS_OPEN_FDS = Gauge "process_open_fds" []
+        "File descriptors this process has open.";
+    PROCESS_MAX_FDS = Gauge "process_max_fds" []
+        "File descriptors this process may have open.";
+    PROCESS_THREADS = Gauge "process_threads" []
+        "Threads of this process.";
+    PROCESS_VIRTUAL_MEMORY = Gauge "process_virtual_memory_bytes" []
+        "Address space of this process.";
+    PROCESS_RESIDENT_MEMORY = Gauge "process_resident_memory_bytes" []
+        "Memory of this process that is in RAM, a capture's ring included.";
+    PROCESS_START_TIME = Gauge "process_start_time_seconds" []
+        "When this process started, in seconds since the Unix epoch.";
 }
 
 /// The unit that `stem`, a metric's name without `_total`, ends in.
@@ -249,7 +264,8 @@ mod tests {
     #[test]
     fn names_and_labels_use_the_characters_prometheus_recommends() {
         for metric in ALL {
-            assert!(metric.name.starts_with("dbwire_"), "{} lacks the prefix", metric.name);
+            let prefixed = ["dbwire_", "process_"].iter().any(|prefix| metric.name.starts_with(prefix));
+            assert!(prefixed, "{} lacks the prefix", metric.name);
             for text in [metric.name].iter().chain(metric.labels) {
                 let valid = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
                 assert!(valid && !text.contains("__"), "{text:?} of {}", metric.name);
