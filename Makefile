@@ -86,6 +86,7 @@ soak: setup-test ## As root: an hour of loads, faults and restarts (SOAK_SECONDS
 SAMPLING_SECONDS ?= 60
 sampling: setup-test ## As root: estimates beside what a server did, for as long as SAMPLING_SECONDS=…, and the simulation
 	DBWIRE_SAMPLING_SECONDS=$(SAMPLING_SECONDS) $(CARGO) test --locked --test live_sampling -- --nocapture --test-threads=1
+	DBWIRE_SAMPLING_SECONDS=10 $(CARGO) test --locked --test live_sampling -- --nocapture --test-threads=1 pool megabyte short
 	$(CARGO) bench --locked --bench sampling
 
 setup-build:
