@@ -8,7 +8,10 @@
 #[path = "fuzz/targets.rs"]
 mod targets;
 
-use std::{fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use proptest::{
     prelude::Rng as _,
@@ -35,14 +38,19 @@ fn listed(name: &str) -> Vec<String> {
 
 /// The inputs of a target's corpus by name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = folder("corpus").join(target);
-    let mut inputs: Vec<_> = fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    let inputs = inputs(&folder("corpus").join(target));
+    assert!(!inputs.is_empty(), "{target} has no corpus");
+    inputs
+}
+
+/// What a folder holds, if it is there.
+fn inputs(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut inputs: Vec<_> = entries
         .map(|entry| entry.expect("an entry"))
         .map(|entry| (entry.file_name().display().to_string(), fs::read(entry.path()).expect("an input")))
         .collect();
     inputs.sort();
-    assert!(!inputs.is_empty(), "{target} has no corpus");
     inputs
 }
 
@@ -69,6 +77,12 @@ targets_hold!(
 );
 
 fn holds(name: &str, target: fn(&[u8])) {
+    // What `make fuzz` has found so far, for `make coverage`.
+    if let Ok(found) = env::var("DBWIRE_FUZZ_FOUND") {
+        for (input, bytes) in inputs(&Path::new(&found).join(name)) {
+            run(target, &input, &bytes);
+        }
+    }
     let inputs = corpus(name);
     for (input, bytes) in &inputs {
         run(target, input, bytes);

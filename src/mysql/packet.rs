@@ -7,7 +7,7 @@
 //! A message is handed out when its last byte has arrived. Its start is borrowed where it came in one piece, and
 //! copied up to a bound where it was split; the rest is skipped, so that a message of any size costs no more.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use crate::{
     limits::{Bounds, Limit, MESSAGE_BYTES, MESSAGE_KEPT, MESSAGE_OWN},
@@ -61,7 +61,6 @@ pub(super) fn whole(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 }
 
 /// One direction's framing.
-#[derive(Debug)]
 pub struct Framer {
     /// Most bytes kept of a split message.
     head_limit: u16,
@@ -83,6 +82,15 @@ pub struct Framer {
     head: Vec<u8>,
     /// What was reserved of the shared bound for more: no more than the limit.
     reserved: u32,
+}
+
+/// Shows nothing of the bytes.
+impl fmt::Debug for Framer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Framer");
+        shown.field("begun", &self.begun).field("length", &self.length).field("remaining", &self.remaining);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Framer {

@@ -3,21 +3,28 @@
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    process::{self, Command},
 };
 
 use crate::{
     Fault, fault,
-    lab::{INTERFACE, Lab, make_interface},
+    lab::{INTERFACE, Lab, PATIENCE, make_interface},
     soak::{ACCEPTS, scrape},
     support::{
         children::{command, output},
         dialogue::{Conversation, OK, error},
-        skip,
+        skip, wait,
     },
 };
 
 pub(crate) const FAULTS: &[Fault] = &[
     fault("root takes an image of its memory (gcore)", "no literal outside the ring of packets", image),
+    fault(
+        "its cgroup's memory is at its limit, which a neighbour in it pushes against",
+        "serves and counts, from what the kernel takes back",
+        pressure,
+    ),
     fault(
         "every access to memory is watched (valgrind)",
         "no error, and nothing is lost at the end",
@@ -91,6 +98,62 @@ fn regions_with(process: &str) -> (usize, Vec<String>) {
 
 fn count(bytes: &[u8], wanted: &[u8]) -> usize {
     bytes.windows(wanted.len()).filter(|window| *window == wanted).count()
+}
+
+/// What the exporter and its neighbour may take: little more than the exporter alone.
+const ALLOWED: u64 = 24 << 20;
+
+/// A memory cgroup (version 1) of the row's own.
+struct Group(PathBuf);
+
+impl Group {
+    /// `None` where there are none, or only those of version 2.
+    fn new() -> Option<Self> {
+        let group = Path::new("/sys/fs/cgroup/memory").join(format!("dbwire-faults-{}", process::id()));
+        fs::create_dir(&group).ok()?;
+        fs::write(group.join("memory.limit_in_bytes"), ALLOWED.to_string()).unwrap();
+        Some(Self(group))
+    }
+
+    /// Runs a program in it.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$ >\"$0\" && exec \"$@\""]).arg(self.0.join("cgroup.procs")).arg(program);
+        command
+    }
+
+    /// A figure of the group: `memory.failcnt` is how often it was at its limit and something had to be taken back.
+    fn figure(&self, name: &str) -> u64 {
+        fs::read_to_string(self.0.join(name)).unwrap().trim().parse().unwrap()
+    }
+}
+
+/// The neighbour writes a file many times as large as what is allowed, whose pages the kernel keeps as long as it can.
+fn pressure() -> String {
+    let Some(group) = Group::new() else {
+        return "not tried: no memory cgroups of version 1 here".to_owned();
+    };
+    let folder = tempfile::tempdir().unwrap();
+    make_interface();
+    let mut exporter = group.command(env!("CARGO_BIN_EXE_dbwire_exporter"));
+    let lab = Lab::of(exporter.args(["--web.listen-address", "127.0.0.1:0", "--mysql.interface", INTERFACE]));
+    let before = group.figure("memory.failcnt");
+    let mut neighbour = group.command("dd");
+    neighbour.args(["if=/dev/zero", "bs=1M", "count=256", "status=none"]);
+    neighbour.arg(format!("of={}", folder.path().join("pages").display()));
+    let mut neighbour = neighbour.spawn().unwrap();
+    let mut asked = 0;
+    while asked < 2_500 || neighbour.try_wait().unwrap().is_none() {
+        lab.ask(20_000 + 2 * (asked / 50 % 20_000) as u16, 50);
+        asked += 50;
+    }
+    assert!(neighbour.wait().unwrap().success());
+    lab.assert_selects(asked);
+    let (pushed, most) = (group.figure("memory.failcnt") - before, group.figure("memory.max_usage_in_bytes"));
+    assert!(pushed > 0 && most <= ALLOWED, "{pushed} times at the limit, {most} bytes at most");
+    drop(lab);
+    wait::until(PATIENCE, "the group to be empty", || fs::remove_dir(&group.0).ok());
+    format!("{} MB allowed and taken, {pushed} times at the limit, {asked} of {asked} counted", most >> 20)
 }
 
 fn watched() -> String {

@@ -37,7 +37,6 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("the log's disk is full", "serves", log_disk_full),
     fault("the log's reader is gone", "serves", log_reader_gone),
     fault("no descriptor is left", "pages are served again as soon as there is one", no_descriptors),
-    fault("no memory is left in its cgroup's limit to grow by", "serves", little_memory),
     fault("starved of the CPU", "serves, late", starved),
     fault("a service manager that watches", "READY=1, then WATCHDOG=1 again and again", watched),
     fault("a read of the sockets that hangs", "no more WATCHDOG=1; pages are served without", stuck_dump),
@@ -190,29 +189,6 @@ fn no_descriptors() -> String {
     lab.ask(40_002, 10);
     lab.assert_selects(10);
     format!("{open} allowed; 10 of 10 counted after")
-}
-
-fn little_memory() -> String {
-    let group = Path::new("/sys/fs/cgroup/memory").join(format!("dbwire-faults-{}", std::process::id()));
-    if fs::create_dir(&group).is_err() {
-        return "not tried: no memory cgroups here".to_owned();
-    }
-    fs::write(group.join("memory.limit_in_bytes"), "24M").unwrap();
-    make_interface();
-    let processes = group.join("cgroup.procs");
-    let mut command = Command::new("sh");
-    command.args(["-c", "echo $$ >\"$0\" && exec \"$@\""]).arg(processes);
-    command.arg(env!("CARGO_BIN_EXE_dbwire_exporter")).args(["--web.listen-address", "127.0.0.1:0"]);
-    let lab = Lab::of(command.args(["--mysql.interface", INTERFACE]));
-    for port in 0..50 {
-        lab.ask(20_000 + 2 * port, 50);
-    }
-    lab.assert_selects(2_500);
-    let most = fs::read_to_string(group.join("memory.max_usage_in_bytes")).unwrap();
-    let most = most.trim().parse::<u64>().unwrap() >> 20;
-    drop(lab);
-    wait::until(PATIENCE, "the group to be empty", || fs::remove_dir(&group).ok());
-    format!("24 MB allowed, {most} MB taken, 2500 of 2500 counted")
 }
 
 fn starved() -> String {

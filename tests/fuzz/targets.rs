@@ -4,6 +4,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each program that includes this uses a part of it")]
 
+#[path = "../support/bpf.rs"]
+mod bpf;
 #[path = "targets/compression.rs"]
 mod compression;
 #[path = "targets/conversation.rs"]

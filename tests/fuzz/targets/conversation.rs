@@ -14,7 +14,7 @@ use dbwire_exporter::{
     },
     packet::{Endpoint, Segment, TcpFlags, Timestamp, filter::Plan},
     pipeline::{Options, Pipeline},
-    sample::multiplier::Multiplier,
+    sample::{class::SampleClass, multiplier::Multiplier},
     stream::{Direction, Missing, flows::Start},
 };
 
@@ -65,15 +65,20 @@ impl Observer for Ledger {
 enum Step<'a> {
     Bytes(&'a [u8]),
     Gap(u32),
+    /// What the server said was not captured.
+    Cut(u32),
 }
 
-/// Direction, length and bytes, or a gap of that length; and the time that has passed.
+/// Direction, length and bytes, or a gap of that length, or a cut; and the time that has passed.
 fn step<'a>(input: &mut Input<'a>, now: &mut u64) -> (Direction, Timestamp, Step<'a>) {
     let kind = input.u8();
     *now += u64::from(kind >> 4) << 20;
     let length = if kind & 4 == 0 { u32::from(input.u8()) } else { u32::from(input.u16()) };
-    let next =
-        if kind & 2 == 0 { Step::Bytes(input.bytes(length as usize)) } else { Step::Gap(length.max(1)) };
+    let next = match kind & 0xb {
+        kind if kind & 2 == 0 => Step::Bytes(input.bytes(length as usize)),
+        0xb => Step::Cut(length.max(1)),
+        _ => Step::Gap(length.max(1)),
+    };
     (direction(kind), Timestamp(*now), next)
 }
 
@@ -89,6 +94,7 @@ pub fn session(data: &[u8]) {
         match step {
             Step::Bytes(bytes) => session.data(direction, at, bytes, shared, &mut ledger),
             Step::Gap(length) => session.gap(direction, at, length, Missing::Lost, shared, &mut ledger),
+            Step::Cut(length) => session.gap(direction, at, length, Missing::Cut, shared, &mut ledger),
         }
         let _ = session.visibility();
     }
@@ -110,15 +116,18 @@ pub fn tls(data: &[u8]) {
         match step {
             Step::Bytes(bytes) => tls.data(direction, at, bytes, &mut ledger),
             Step::Gap(length) => tls.gap(direction, at, length, &mut ledger),
+            Step::Cut(length) => tls.cut(at, length, &mut ledger),
         }
     }
     tls.closed(&mut ledger);
 }
 
-/// Segments of a handful of connections with any flags, numbers and times, in a table that is too small for them.
+/// Segments of a handful of connections with any flags, numbers and times, in a table that is too small for them; now and
+/// then other connections are captured.
 pub fn pipeline(data: &[u8]) {
+    let whole = Plan::whole(PortSet::new(&[3306, 3307]).expect("ports"));
     let mut pipeline = Pipeline::new(Options {
-        plan: Plan::whole(PortSet::new(&[3306, 3307]).expect("ports")),
+        plan: whole.clone(),
         max_flows: 4,
         multiplier: Multiplier::Auto,
         census: false,
@@ -156,6 +165,10 @@ pub fn pipeline(data: &[u8]) {
         };
         next[connection][own] = next[connection][own].wrapping_add(payload.len() as u32);
         pipeline.segment(Timestamp(at), &segment);
+        if flags & 0x28 == 0x28 {
+            let class = SampleClass::new(1, u8::from(early == 0), u16::from(kind >> 7)).expect("a class");
+            pipeline.set_plan(Plan { class, ..whole.clone() }, Timestamp(at));
+        }
         if flags & 8 != 0 {
             pipeline.tick(Timestamp(at));
         }

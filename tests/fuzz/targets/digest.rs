@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 
-use dbwire_exporter::digest::{DigestCache, Escapes, Normalizer};
+use dbwire_exporter::digest::{
+    DigestCache, Escapes, Normalizer, SchemaUse, schema_use, statement_kind, trace,
+};
 
 use super::input::Input;
 
 /// How the statement is to be read, and the statement. The cache is asked twice, so that it answers from what it has kept,
-/// too; what it has met of earlier inputs must not matter.
+/// too; what it has met of earlier inputs must not matter. What else is read from a statement is read on the way.
 pub fn digest(data: &[u8]) {
     thread_local! {
         static CACHE: RefCell<DigestCache> = RefCell::new(DigestCache::new());
@@ -25,5 +27,9 @@ pub fn digest(data: &[u8]) {
     });
     if let Some(shape) = expected.shape {
         assert!((1..=16 * 1024).contains(&shape.text.len()));
+    }
+    let _ = (statement_kind(sql, complete), trace(sql));
+    if let SchemaUse::Named(name) = schema_use(sql, complete, escapes, how & 0x40 != 0) {
+        assert!(name.len() <= sql.len());
     }
 }

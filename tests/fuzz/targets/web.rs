@@ -51,7 +51,9 @@ pub fn web_config(data: &[u8]) {
     let kind = input.u8();
     let folder = Path::new("/etc/dbwire");
     if kind.is_multiple_of(4) {
-        let _ = Settings::parse(&String::from_utf8_lossy(input.0), folder);
+        if let Ok(settings) = Settings::parse(&String::from_utf8_lossy(input.0), folder) {
+            assert!(settings.files().all(|file| file.starts_with("/")), "{settings:?}");
+        }
         return;
     }
     let escaped: String = input.0.iter().map(|byte| format!("\\x{byte:02x}")).collect();
