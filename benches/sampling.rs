@@ -1,9 +1,10 @@
-//! How far estimates are off, simulated: `cargo bench --bench sampling` prints the tables of `docs/sampling.md`.
+//! How far estimates are off, simulated, and what a census costs: `cargo bench --bench sampling` prints the tables of
+//! `docs/sampling.md`.
 //!
 //! Each drawing is a minute of a load whose connections get random ports, seen through a random class. Seeded: two runs
-//! print the same.
+//! print the same. The census is one of real connections, on loopback, by this thread's CPU clock.
 
-#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stdout)]
 
 #[path = "../tests/support/loads.rs"]
 mod loads;
@@ -12,13 +13,85 @@ mod redraw;
 #[path = "../tests/support/trial.rs"]
 mod trial;
 
+use std::{
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
+
+use dbwire_exporter::{
+    config::PortSet,
+    io::{census::CensusTaker, clock::thread_cpu_time, netlink::Dumper},
+    sample::{
+        class::SampleClass,
+        estimator::Slice,
+        multiplier::Multiplier,
+        sampler::{Sampler, Settings},
+    },
+    stream::key::Ends,
+};
 use loads::LOADS;
 use trial::{FIXED, NOMINAL, ROTATING, score};
 
 const DRAWINGS: u64 = 400;
 const MEASURES: [&str; 4] = ["queries", "errors", "seconds", "one digest"];
 
+/// Connections of which a census is measured; the kernel lists both ends of each.
+const CENSUSES: [usize; 3] = [100, 2000, 6000];
+/// Each is measured so often; the median counts.
+const ROUNDS: usize = 41;
+/// How often a census is made, and the share of a CPU that it may take then at 2,000 connections.
+const EVERY: Duration = Duration::from_secs(5);
+const MOST: f64 = 0.001;
+
 fn main() {
+    errors();
+    println!(
+        "\nCPU time of a census, both ends of each connection on this host, and its share of a CPU every 5 s\n"
+    );
+    println!("| connections | sockets listed | list, ms | weigh, ms | share |\n|---:|---:|---:|---:|---:|");
+    for connections in CENSUSES {
+        let costs = census_costs(connections);
+        let share = (costs[0] + costs[1]).as_secs_f64() / EVERY.as_secs_f64();
+        let [list, weigh] = costs.map(|cost| cost.as_secs_f64() * 1e3);
+        println!("| {connections} | {} | {list:.2} | {weigh:.2} | {:.3} % |", 2 * connections, 100.0 * share);
+        assert!(connections > 2000 || share <= MOST, "{connections} connections: {share}");
+    }
+}
+
+/// CPU time to list connections, and to make weights of the list.
+fn census_costs(connections: usize) -> [Duration; 2] {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let open = |_| {
+        let client = TcpStream::connect(address).expect("a connection");
+        (client, listener.accept().expect("its other end").0)
+    };
+    let open: Vec<_> = (0..connections).map(open).collect();
+    let ports = PortSet::new(&[address.port()]).expect("a port");
+    let mut taker = CensusTaker::new(ports, Dumper::of_kernel());
+    let class = SampleClass::new(3, 1, 0).expect("a class");
+    let mut sampler = Sampler::new(Settings { class, multiplier: Multiplier::Measured, rotate: None });
+    let costs = (0..ROUNDS).map(|_| {
+        let begun = thread_cpu_time();
+        let census = taker.take().expect("a census");
+        let listed = thread_cpu_time();
+        assert_eq!(census.len(), connections);
+        let sampled = census.iter().filter(|(_, socket)| class.contains(socket.client_port));
+        let slice = Slice { lasting: sampled.map(|(key, _)| (*key, [1.0; 3])).collect(), ..Slice::default() };
+        let weighs = thread_cpu_time();
+        sampler.census(census, slice, EVERY, class, Ends::client_port);
+        [listed - begun, thread_cpu_time() - weighs]
+    });
+    let costs: Vec<_> = costs.collect();
+    drop(open);
+    [0, 1].map(|step| {
+        let mut costs: Vec<_> = costs.iter().map(|cost| cost[step]).collect();
+        costs.sort_unstable();
+        costs[ROUNDS / 2]
+    })
+}
+
+fn errors() {
     for bits in [3, 8] {
         println!("\nN = {bits}, 60 s, {DRAWINGS} drawings: RMSE (bias) of the number of queries, %\n");
         println!("| load | nominal 2^N | measured | measured, rotating |\n|---|---:|---:|---:|");

@@ -99,7 +99,7 @@ fn rich() -> Vec<MetricFamily> {
     extremes.iter().for_each(|(label, value)| gauge.push(&[label], *value));
     families.push(gauge.build());
     families.push(Family::new(&names::TCP_ORPHANS).build());
-    let empty = HistogramSample { buckets: vec![(1.0, 0)], count: 0, sum: 0.0 };
+    let empty = HistogramSample { buckets: vec![(1.0, 0.0)], count: 0.0, sum: 0.0 };
     families.push(Family::new(&names::MYSQL_FIRST_RESPONSE).histogram(&[ODD], &empty).build());
     families.dedup_by(|a, b| a.name() == b.name());
     let mut seen = std::collections::BTreeSet::new();

@@ -11,16 +11,18 @@ mod sampled;
 mod support;
 
 use std::{
-    env, thread,
+    env, process, thread,
     time::{Duration, Instant},
 };
 
 use pool::{CREATE_PLAIN_USER, Connection};
 use sampled::{Classes, Errors, queries, value, watch};
 use support::{
+    children::tied,
+    clients::{SYSBENCH, prepare_sysbench},
     exposition::Exposition,
-    mariadb::{MariaDb, Options},
-    skip,
+    mariadb::{MariaDb, Options, PASSWORD, USER},
+    skip, wait,
 };
 
 /// N.
@@ -241,4 +243,78 @@ fn rotation_tells_a_statements_share_better_than_the_class_that_stays() {
     });
     assert!(rotating <= 0.25 && rotating < fixed, "{fixed} {rotating}");
     pool.into_iter().for_each(Connection::close);
+}
+
+/// As many point selects as the machine makes; it ends by itself.
+fn point_selects(server: &MariaDb, seconds: u64) -> process::Child {
+    let mut sysbench = tied("sysbench");
+    sysbench.args(["oltp_point_select", "--tables=1", "--table-size=10000", "--mysql-db=sbtest"]);
+    sysbench.args([format!("--mysql-user={USER}"), format!("--mysql-password={PASSWORD}")]);
+    sysbench.args(["--mysql-host=127.0.0.1".to_owned(), format!("--mysql-port={}", server.port())]);
+    sysbench.args([
+        format!("--threads={POOL}"),
+        format!("--time={seconds}"),
+        "--db-ps-mode=disable".to_owned(),
+    ]);
+    sysbench.arg("run").stdout(process::Stdio::null()).spawn().expect("sysbench")
+}
+
+/// Less than what any machine's load costs to decode.
+const BUDGET: f64 = 0.005;
+/// What the controller has to find out how much it can capture.
+const TO_SETTLE: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_step_of_load_is_held_to_the_budget_and_counted_all_the_same() {
+    let test = "a_step_of_load_is_held_to_the_budget_and_counted_all_the_same";
+    if !(ready(test) && skip::programs(test, SYSBENCH)) {
+        return;
+    }
+    let server = server();
+    prepare_sysbench(&server);
+    let exporter = watch(server.port(), &[format!("--mysql.cpu-budget={BUDGET}")]);
+    let idle = exporter.page();
+    let time = seconds().unwrap_or(Duration::from_secs(20)).max(2 * TO_SETTLE);
+    let ((settled, loaded, measured), done) = server.status_delta(|| {
+        let begun = Instant::now();
+        let mut load = point_selects(&server, time.as_secs());
+        // What is asserted is asserted of the time behind it.
+        thread::sleep(TO_SETTLE);
+        let (settled, since) = (exporter.page(), Instant::now());
+        assert!(load.wait().expect("its end").success());
+        let (loaded, measured) = (exporter.page(), since.elapsed());
+        println!("{:.1} s of load", begun.elapsed().as_secs_f64());
+        (settled, loaded, measured)
+    });
+    let grown = |name, labels: &[(&str, &str)], from: &Exposition, to: &Exposition| {
+        value(to, name, labels) - value(from, name, labels)
+    };
+    let cpu = grown("dbwire_capture_cpu_seconds_total", &[], &settled, &loaded);
+    let share = cpu / measured.as_secs_f64();
+    let kernel = [("where", "kernel")];
+    let drops = [(&idle, &settled), (&settled, &loaded)]
+        .map(|(from, to)| grown("dbwire_capture_dropped_packets_total", &kernel, from, to));
+    let last = exporter.page_of_a_new_census();
+    let selects = [("statement", "select")];
+    let estimate = grown("dbwire_mysql_statements_total", &selects, &idle, &last);
+    let truth = done["Com_select"] as f64;
+    let error = estimate / truth - 1.0;
+    let bits = [&settled, &loaded].map(|page| value(page, "dbwire_mysql_sample_bits", &[]));
+    println!(
+        "{truth} selects, {:.0} a second; N {bits:?}; {:.2} % of a CPU of {:.2} % allowed; {drops:?} packets lost before \
+         and after; estimated {:+.2} %",
+        truth / time.as_secs_f64(),
+        100.0 * share,
+        100.0 * BUDGET,
+        100.0 * error
+    );
+    assert!(bits[0] > 0.0, "the budget has to bind");
+    assert!(share <= 1.2 * BUDGET, "{share}");
+    assert_eq!(drops[1], 0.0);
+    assert!(error.abs() <= 0.03, "{estimate} of {truth}");
+    if seconds().is_some() {
+        wait::until(Duration::from_secs(600), "everything to be captured again", || {
+            (value(&exporter.page(), "dbwire_mysql_sample_bits", &[]) == 0.0).then_some(())
+        });
+    }
 }

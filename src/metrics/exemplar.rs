@@ -9,6 +9,8 @@ use std::time::Duration;
 use prometheus::proto::{Bucket, Histogram, LabelPair};
 use protobuf::{CodedInputStream, CodedOutputStream, Message as _, UnknownValue, UnknownValueRef};
 
+use super::fraction;
+
 /// `Bucket.exemplar` of `metrics.proto`.
 const FIELD: u32 = 3;
 
@@ -42,7 +44,9 @@ impl Exemplar {
         }
         let mut infinite = Bucket::default();
         infinite.set_upper_bound(f64::INFINITY);
-        infinite.set_cumulative_count(histogram.get_sample_count());
+        let count = fraction::get(histogram.get_sample_count(), &histogram.special_fields);
+        let count = fraction::put(count, &mut infinite.special_fields);
+        infinite.set_cumulative_count(count);
         self.attach(&mut infinite);
         histogram.bucket.push(infinite);
     }

@@ -9,9 +9,12 @@ use std::{cell::RefCell, collections::HashMap};
 use foldhash::fast::FixedState;
 use prometheus::proto::{self, Bucket, Histogram, LabelPair, MetricFamily, MetricType};
 
-use super::names::{Kind, Metric};
 #[cfg(feature = "capture")]
 use super::{exemplar::Exemplar, native};
+use super::{
+    fraction,
+    names::{Kind, Metric},
+};
 #[cfg(feature = "capture")]
 use crate::stats::native::Snapshot;
 
@@ -33,13 +36,13 @@ pub(super) fn keep(families: Vec<MetricFamily>) {
     });
 }
 
-/// A histogram's data as Prometheus wants it: cumulative counts for ascending upper bounds.
+/// A histogram's data as Prometheus wants it: cumulative counts for ascending upper bounds. They need not be whole numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistogramSample {
     /// `(upper bound, observations ≤ it)`, ascending, without `+Inf`.
-    pub buckets: Vec<(f64, u64)>,
+    pub buckets: Vec<(f64, f64)>,
     /// All observations: what `+Inf` would hold.
-    pub count: u64,
+    pub count: f64,
     /// Sum of the observed values, in the metric's unit.
     pub sum: f64,
 }
@@ -132,14 +135,16 @@ impl Family {
 
     fn classic(&mut self, labels: &[&str], data: &HistogramSample) -> &mut Histogram {
         debug_assert_eq!(self.metric.kind, Kind::Histogram, "{}", self.metric.name);
-        let histogram = self.labelled(labels).histogram.mut_or_insert_default();
+        let histogram: &mut Histogram = self.labelled(labels).histogram.mut_or_insert_default();
         histogram.special_fields.clear();
-        histogram.set_sample_count(data.count);
+        let count = fraction::put(data.count, &mut histogram.special_fields);
+        histogram.set_sample_count(count);
         histogram.set_sample_sum(data.sum);
         histogram.bucket.resize_with(data.buckets.len(), Bucket::default);
         for (bucket, &(bound, count)) in histogram.bucket.iter_mut().zip(&data.buckets) {
             bucket.special_fields.clear();
             bucket.set_upper_bound(bound);
+            let count = fraction::put(count, &mut bucket.special_fields);
             bucket.set_cumulative_count(count);
         }
         histogram
@@ -228,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_histogram_ends_in_infinity_and_has_a_sum_and_a_count() {
-        let data = HistogramSample { buckets: vec![(0.1, 1), (0.5, 3)], count: 4, sum: 2.25 };
+        let data = HistogramSample { buckets: vec![(0.1, 1.0), (0.5, 3.0)], count: 4.0, sum: 2.25 };
         let page = page(Family::new(&names::MYSQL_QUERY_DURATION).histogram(&["select"], &data).build());
         let expected = [
             r#"dbwire_mysql_query_duration_seconds_bucket{statement="select",le="0.1"} 1"#,
@@ -279,16 +284,16 @@ mod tests {
         };
         let native =
             |index| Snapshot { schema: 3, zero_threshold: 0.5, zero_count: 0.0, buckets: vec![(index, 3.0)] };
-        let page = |buckets: &[(f64, u64)], native: &Snapshot, exemplars: &[Exemplar]| {
-            let data = HistogramSample { buckets: buckets.to_vec(), count: 3, sum: 1.0 };
+        let page = |buckets: &[(f64, f64)], native: &Snapshot, exemplars: &[Exemplar]| {
+            let data = HistogramSample { buckets: buckets.to_vec(), count: 3.0, sum: 1.0 };
             let mut family = Family::new(&names::MYSQL_QUERY_DURATION);
             family.push_native_histogram(&["select"], &data, native, exemplars);
             let mut page = Vec::new();
             Format::Protobuf.encode(vec![family.build()], None, &mut page).unwrap();
             page
         };
-        let fresh = page(&[(0.25, 1)], &native(2), &[]);
-        page(&[(0.25, 1), (0.5, 2), (1.0, 3)], &native(7), &[exemplar]);
-        assert_eq!(page(&[(0.25, 1)], &native(2), &[]), fresh);
+        let fresh = page(&[(0.25, 1.0)], &native(2), &[]);
+        page(&[(0.25, 1.5), (0.5, 2.0), (1.0, 3.0)], &native(7), &[exemplar]);
+        assert_eq!(page(&[(0.25, 1.0)], &native(2), &[]), fresh);
     }
 }

@@ -99,15 +99,11 @@ fn exemplars(traced: &[Traced], of: &str) -> Vec<Exemplar> {
     traced.into_iter().map(exemplar).collect()
 }
 
-/// Rounded, as the formats want integers. Rounding keeps the order, so no bucket exceeds the next one or the count, and
-/// none ever falls.
+/// Both cumulative and in the order of the buckets, so that none exceeds the next one or the count.
 pub(super) fn histogram<const SCHEMA: i8>(latency: &Latency<f64, SCHEMA>, scale: &Scale) -> HistogramSample {
     HistogramSample {
-        buckets: latency
-            .cumulative(scale)
-            .map(|(bound, count)| (seconds(bound as f64), count.round() as u64))
-            .collect(),
-        count: latency.count().round() as u64,
+        buckets: latency.cumulative(scale).map(|(bound, count)| (seconds(bound as f64), count)).collect(),
+        count: latency.count(),
         sum: seconds(latency.sum_nanos()),
     }
 }

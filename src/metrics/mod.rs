@@ -17,6 +17,7 @@ mod digests;
 pub mod exemplar;
 pub mod family;
 pub mod format;
+mod fraction;
 #[cfg(feature = "capture")]
 mod latencies;
 #[cfg(feature = "capture")]

@@ -7,11 +7,11 @@
 use prometheus::proto::Histogram;
 use protobuf::{CodedOutputStream, UnknownFields, UnknownValue};
 
+use super::fraction;
 use crate::stats::native::{Snapshot, Span, deltas};
 
 /// Numbers of the fields.
 mod field {
-    pub(super) const SAMPLE_COUNT_FLOAT: u32 = 4;
     pub(super) const SCHEMA: u32 = 5;
     pub(super) const ZERO_THRESHOLD: u32 = 6;
     pub(super) const ZERO_COUNT: u32 = 7;
@@ -42,11 +42,11 @@ pub(super) fn attach(snapshot: &Snapshot, histogram: &mut Histogram) {
             histogram.set_sample_count(total as u64);
         }
         None => {
-            fields.add_value(field::SAMPLE_COUNT_FLOAT, UnknownValue::double(total));
             fields.add_value(field::ZERO_COUNT_FLOAT, UnknownValue::double(snapshot.zero_count));
             add_message(fields, field::POSITIVE_COUNT, |out| {
                 counts.iter().try_for_each(|count| out.write_double_no_tag(*count))
             });
+            fraction::put_whole_or_not(total, &mut histogram.special_fields);
         }
     }
 }

@@ -188,6 +188,21 @@ mod tests {
         assert_eq!(text(read), text(families.to_vec()));
     }
 
+    /// Fields 4 of a bucket and of a histogram, beside the rounded counts of their fields 1.
+    #[test]
+    fn counts_with_a_fraction_stand_beside_rounded_ones() {
+        let data = HistogramSample { buckets: vec![(0.5, 1.5)], count: 2.5, sum: 0.25 };
+        let family = Family::new(&names::MYSQL_QUERY_DURATION).histogram(&["select"], &data).build();
+        let mut page = Vec::new();
+        write(&[family], None, &mut page).unwrap();
+        let bucket: &[u8] = b"\x08\x02\x11\0\0\0\0\0\0\xe0\x3f\x21\0\0\0\0\0\0\xf8\x3f";
+        assert!(page.windows(bucket.len()).any(|bytes| bytes == bucket), "{page:02x?}");
+        let count: &[u8] = b"\x21\0\0\0\0\0\0\x04\x40";
+        assert!(page.windows(count.len()).any(|bytes| bytes == count), "{page:02x?}");
+        let family: MetricFamily = CodedInputStream::from_bytes(&page).read_message().unwrap();
+        assert_eq!(family.get_metric()[0].get_histogram().get_sample_count(), 3);
+    }
+
     #[test]
     fn counters_and_histograms_tell_when_counting_began() {
         let mut page = Vec::new();
@@ -197,7 +212,7 @@ mod tests {
             b"\x22\x15\x1a\x13\x09\0\0\0\0\0\0\0\x40\x1a\x08\x08\x80\xe2\xcf\xaa\x06\x10\x05";
         assert!(page.ends_with(expected), "{page:02x?}");
 
-        let data = HistogramSample { buckets: vec![(0.5, 1)], count: 1, sum: 0.25 };
+        let data = HistogramSample { buckets: vec![(0.5, 1.0)], count: 1.0, sum: 0.25 };
         let families = [
             Family::new(&names::MYSQL_QUERY_DURATION).histogram(&["select"], &data).build(),
             // Not this program's: the kernel has counted since it booted.

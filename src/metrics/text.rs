@@ -8,10 +8,11 @@
 use std::io::{self, Write};
 
 use prometheus::proto::{Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use protobuf::SpecialFields;
 
 use super::{
     exemplar::Exemplar,
-    family, names,
+    family, fraction, names,
     number::{Bound, write_value},
 };
 
@@ -106,8 +107,10 @@ impl<W: Write> Page<'_, W> {
     }
 
     fn histogram(&mut self, name: &str, histogram: &Histogram) -> io::Result<()> {
+        let all = self.count(histogram.get_sample_count(), &histogram.special_fields);
         for bucket in histogram.get_bucket() {
-            self.bucket(name, bucket.upper_bound(), bucket.cumulative_count())?;
+            let count = self.count(bucket.cumulative_count(), &bucket.special_fields);
+            self.bucket(name, bucket.upper_bound(), count)?;
             if self.is_openmetrics()
                 && let Some(exemplar) = Exemplar::of(bucket)
             {
@@ -116,16 +119,21 @@ impl<W: Write> Page<'_, W> {
             self.out.write_all(b"\n")?;
         }
         if histogram.get_bucket().last().is_none_or(|last| last.upper_bound() != f64::INFINITY) {
-            self.bucket(name, f64::INFINITY, histogram.get_sample_count())?;
+            self.bucket(name, f64::INFINITY, all)?;
             self.out.write_all(b"\n")?;
         }
         self.sample(name, "_sum", histogram.get_sample_sum())?;
-        self.sample(name, "_count", histogram.get_sample_count() as f64)?;
+        self.sample(name, "_count", all)?;
         self.created(name)
     }
 
+    /// A histogram's count as the format allows it: OpenMetrics wants integers.
+    fn count(&self, rounded: u64, fields: &SpecialFields) -> f64 {
+        if self.is_openmetrics() { rounded as f64 } else { fraction::get(rounded, fields) }
+    }
+
     /// A bucket's line but for its end.
-    fn bucket(&mut self, name: &str, bound: f64, count: u64) -> io::Result<()> {
+    fn bucket(&mut self, name: &str, bound: f64, count: f64) -> io::Result<()> {
         self.out.write_all(name.as_bytes())?;
         self.out.write_all(b"_bucket{")?;
         if !self.labels.is_empty() {
@@ -136,7 +144,7 @@ impl<W: Write> Page<'_, W> {
             Dialect::Prometheus => write!(self.out, "le=\"{}\"}} ", Bound(bound))?,
             Dialect::OpenMetrics { .. } => write!(self.out, "le=\"{:#}\"}} ", Bound(bound))?,
         }
-        write_value(self.out, count as f64)
+        write_value(self.out, count)
     }
 
     fn exemplar(&mut self, exemplar: &Exemplar) -> io::Result<()> {

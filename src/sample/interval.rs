@@ -9,8 +9,10 @@
 //! request that is under way when a slice ends is in one slice by its own segment and in the next by its reply's. Where
 //! in it the cut falls is anybody's guess: a twelfth of a request squared, at either end. Few slices have such a
 //! request in the sample, so that residuals alone would mostly promise certainty. With few connections, or one that is
-//! most of the load, the normal distribution promises too much: Student's t with n_eff − 1 degrees of freedom,
-//! n_eff = (Σx)² / Σx², does not.
+//! most of the load, the normal distribution promises too much: Student's t does not, with as many degrees of freedom as
+//! there are connections that tell of the variance. These are fewer than are sampled where a few have most of the
+//! errors: (Σv)² / Σv² of the connections' terms v of the sum above (Satterthwaite, Biometrics Bulletin 2, 1946), and n_eff − 1
+//! at most, n_eff = (Σx)² / Σx².
 
 /// What errors are told of, in the order of a [`Unit`]'s `y`.
 pub const MEASURES: [&str; 3] = ["queries", "errors", "seconds"];
@@ -26,8 +28,13 @@ pub struct Unit {
 
 /// n_eff: as many units of equal size would tell as much; 0 for none.
 pub fn effective_size(units: &[Unit]) -> f64 {
-    let sum: f64 = units.iter().map(|unit| unit.x).sum();
-    let squares: f64 = units.iter().map(|unit| unit.x * unit.x).sum();
+    kish(units.iter().map(|unit| unit.x))
+}
+
+/// As many equal numbers would have the same ratio of squared sum to sum of squares; 0 for none.
+fn kish(numbers: impl Iterator<Item = f64>) -> f64 {
+    let (sum, squares) =
+        numbers.fold((0.0, 0.0), |(sum, squares), number| (sum + number, squares + number * number));
     if squares > 0.0 { sum * sum / squares } else { 0.0 }
 }
 
@@ -40,18 +47,16 @@ pub fn variances(units: &[Unit], weight: f64) -> [f64; 3] {
     if total <= 0.0 || weight <= 1.0 {
         return [0.0; 3];
     }
-    let widening = student(effective_size(units) - 1.0) / NORMAL;
+    let degrees = effective_size(units) - 1.0;
     std::array::from_fn(|measure| {
         let ratio = units.iter().map(|unit| unit.y[measure]).sum::<f64>() / total;
-        let squares: f64 = units
-            .iter()
-            .map(|unit| {
-                // A unit that is nearly everything leaves nothing to compare it with.
-                let rest = (1.0 - unit.x / total).max(0.05);
-                ((unit.y[measure] - ratio * unit.x).powi(2) + CUT_REQUESTS * ratio * ratio) / rest.powi(2)
-            })
-            .sum();
-        weight * weight * (1.0 - 1.0 / weight) * squares * widening * widening
+        let term = |unit: &Unit| {
+            // A unit that is nearly everything leaves nothing to compare it with.
+            let rest = (1.0 - unit.x / total).max(0.05);
+            ((unit.y[measure] - ratio * unit.x).powi(2) + CUT_REQUESTS * ratio * ratio) / rest.powi(2)
+        };
+        let widening = student(degrees.min(kish(units.iter().map(term)))) / NORMAL;
+        weight * weight * (1.0 - 1.0 / weight) * units.iter().map(term).sum::<f64>() * widening * widening
     })
 }
 
@@ -120,6 +125,25 @@ mod tests {
         let expected = plain * (student(0.6) / NORMAL).powi(2);
         assert!((queries - expected).abs() < 1e-9 * expected, "{queries} {expected}");
         assert_eq!(errors, 0.0);
+    }
+
+    /// Errors of one connection alone are as uncertain as one number is, however many connections have none.
+    #[test]
+    fn what_a_few_connections_tell_is_widened_for_so_few() {
+        let units = |troubled: usize| {
+            let unit = |index| Unit { x: 10.0, y: [10.0, f64::from(u8::from(index < troubled)), 0.0] };
+            (0..40).map(unit).collect::<Vec<_>>()
+        };
+        let widening = |troubled: usize| {
+            let units = units(troubled);
+            let ratio = troubled as f64 / 400.0;
+            let terms =
+                units.iter().map(|unit| (unit.y[1] - 10.0 * ratio).powi(2) + CUT_REQUESTS * ratio * ratio);
+            let plain = 4.0 * 0.5 * terms.sum::<f64>() / 0.975_f64.powi(2);
+            (variances(&units, 2.0)[1] / plain).sqrt() * NORMAL
+        };
+        assert!((widening(1) - student(1.0)).abs() < 1.0, "{}", widening(1));
+        assert!((widening(20) - student(39.0)).abs() < 0.01, "{}", widening(20));
     }
 
     #[test]

@@ -22,7 +22,8 @@ fn samples(page: &str) -> Vec<&str> {
 }
 
 fn histogram() -> MetricFamily {
-    let data = HistogramSample { buckets: vec![(0.0001, 1), (0.5, 3), (10.0, 3)], count: 4, sum: 2.25 };
+    let data =
+        HistogramSample { buckets: vec![(0.0001, 1.0), (0.5, 3.0), (10.0, 3.0)], count: 4.0, sum: 2.25 };
     Family::new(&names::MYSQL_QUERY_DURATION).histogram(&["select"], &data).build()
 }
 
@@ -102,8 +103,21 @@ fn bounds_are_plain_in_one_format_and_canonical_in_the_other() {
 }
 
 #[test]
+fn fractions_of_estimates_are_told_but_in_openmetrics() {
+    let data = HistogramSample { buckets: vec![(1.0, 0.4), (2.0, 1.5), (3.0, 2.0)], count: 2.5, sum: 4.5 };
+    let family = Family::new(&names::MYSQL_QUERY_DURATION).histogram(&["select"], &data).build();
+    let values = |dialect| {
+        let page = page(vec![family.clone()], dialect);
+        let value = |line: &&str| line.rsplit(' ').next().map(str::to_owned);
+        samples(&page).iter().filter_map(value).collect::<Vec<_>>()
+    };
+    assert_eq!(values(Dialect::Prometheus), ["0.4", "1.5", "2", "2.5", "4.5", "2.5"]);
+    assert_eq!(values(OPENMETRICS), ["0", "2", "2", "3", "4.5", "3"]);
+}
+
+#[test]
 fn an_infinite_bucket_is_not_written_twice() {
-    let data = HistogramSample { buckets: vec![(1.0, 1), (f64::INFINITY, 2)], count: 2, sum: 2.0 };
+    let data = HistogramSample { buckets: vec![(1.0, 1.0), (f64::INFINITY, 2.0)], count: 2.0, sum: 2.0 };
     let family = Family::new(&names::MYSQL_QUERY_DURATION).histogram(&["select"], &data).build();
     assert_eq!(page(vec![family], OPENMETRICS).matches("+Inf").count(), 1);
 }
