@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo assets deb rpm setup-deb setup-rpm build test test-packages lint bench bench-instructions bench-sockets bench-capture fuzz coverage soak sampling sbom reproducible picture setup-build setup-fuzz setup-test clean
+.PHONY: help run demo assets deb rpm setup-deb setup-rpm build test test-packages lint bench bench-instructions bench-sockets bench-capture fuzz coverage sanitize soak sampling sbom reproducible picture setup-build setup-fuzz setup-test clean
 
 CARGO ?= cargo
 # Sockets to hold for `make bench-sockets`, a table for each.
@@ -71,6 +71,13 @@ fuzz: setup-build setup-fuzz ## Fuzz what reads untrusted bytes, FUZZ_MINUTES=10
 coverage: setup-build ## Tell which lines of each parser the fuzz targets run, over their corpora and what `make fuzz` found
 	@rustup component add --toolchain "$$(rustup show active-toolchain | cut -d' ' -f1)" llvm-tools
 	tests/fuzz/coverage.sh
+
+# The library's own tests, and those of the binary that come through its unsafe code: captures live and from files, network
+# namespaces, netlink, procfs, the check. What a thread takes is no measure here.
+sanitize: setup-test ## Run tests under AddressSanitizer, which watches the unsafe code of src/io
+	ASAN_OPTIONS=detect_stack_use_after_return=1 RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tests/sanitized.sh \
+		$(CARGO) test --locked --lib --test check --test cli --test capture_files --test live_capture --test sockets \
+		--test threads -- --skip half_the_work
 
 picture: setup-test ## Take the picture of the page for the documentation (needs root, Chromium and two minutes)
 	@tests/setup/packages.sh picture

@@ -1,5 +1,5 @@
-//! Time per statement: the kind alone, the digest of a shape never seen, the digest of a repeated shape; and of an
-//! event in the heavy hitters.
+//! Time per statement, from its text to its digest: the kind alone, a shape never seen, the same text again, and a shape
+//! met before whose literals are others each time; and of an event in the heavy hitters.
 
 #![allow(missing_docs, reason = "criterion's macros")]
 
@@ -37,10 +37,38 @@ const STATEMENTS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Texts of one shape, so many that a branch predictor does not know them by heart.
+const VARIANTS: usize = 512;
+
+/// Each number and string has other digits, and one to nine of them where it has few: longer ones keep their length.
+fn with_other_literals(sql: &str, number: usize) -> String {
+    let mut random = number as u64;
+    let mut next = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize
+    };
+    let mut text = String::new();
+    let mut rest = sql;
+    while let Some(digit) = rest.find(|character: char| character.is_ascii_digit()) {
+        let (before, behind) = rest.split_at(digit);
+        let length = behind.find(|character: char| !character.is_ascii_digit()).unwrap_or(behind.len());
+        text += before;
+        // A name keeps its digits.
+        if before.ends_with(|last: char| last.is_ascii_alphabetic()) {
+            text += &behind[..length];
+        } else {
+            let digits = if length < 10 { 1 + next() % 9 } else { length };
+            (0..digits).for_each(|_| text.push(char::from(b'1' + (next() % 9) as u8)));
+        }
+        rest = &behind[length..];
+    }
+    text + rest
+}
+
 fn digests(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("digest");
-    for &(name, sql) in STATEMENTS {
-        let sql = sql.as_bytes();
+    for &(name, text) in STATEMENTS {
+        let sql = text.as_bytes();
         group.throughput(Throughput::Bytes(sql.len() as u64));
         group.bench_function(format!("kind/{name}"), |bencher| {
             bencher.iter(|| statement_kind(black_box(sql), true));
@@ -52,6 +80,15 @@ fn digests(criterion: &mut Criterion) {
             });
         });
         let mut cache = DigestCache::new();
+        let variants: Vec<String> = (0..VARIANTS).map(|number| with_other_literals(text, number)).collect();
+        let mut turn = 0;
+        group.bench_function(format!("other_literals/{name}"), |bencher| {
+            bencher.iter(|| {
+                turn = (turn + 1) % VARIANTS;
+                let sql = black_box(variants[turn].as_bytes());
+                cache.digest(sql, true, Escapes::Backslash).shape.map(|shape| shape.id)
+            });
+        });
         group.bench_function(format!("repeated/{name}"), |bencher| {
             bencher
                 .iter(|| cache.digest(black_box(sql), true, Escapes::Backslash).shape.map(|shape| shape.id));

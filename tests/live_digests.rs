@@ -1,19 +1,28 @@
 //! Digests against the server's own: `performance_schema` and the wire agree about each statement of a mixed load.
 //!
 //! The server's digests have other texts and ids, so the two are mapped by a statement of each. Its latencies are those
-//! of single statements (`events_statements_history_long`). Needs root.
+//! of single statements (`events_statements_history_long`), each beside its own on the wire. Needs root.
 #![cfg(feature = "capture")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // tests start programs
 
 mod support;
+#[path = "support/told.rs"]
+mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     io::{Seek as _, Write as _},
+    path::Path,
+    time::Duration,
 };
 
-use dbwire_exporter::digest::{Escapes, Normalizer};
+use dbwire_exporter::{
+    digest::{Escapes, Normalizer},
+    io::replay,
+    mysql::{command::Command, event::Event},
+    packet::segment,
+};
 use serde_json::Value;
 use support::{
     children::{command, output},
@@ -22,9 +31,11 @@ use support::{
     mariadb::{MariaDb, Options, PASSWORD, USER},
     skip,
     tcpdump::Capture,
+    wait,
     watcher::Watcher,
 };
 use tempfile::TempDir;
+use told::Listener;
 
 const TEST: &str = "digests_agree_with_performance_schema";
 
@@ -78,6 +89,11 @@ fn digests_agree_with_performance_schema() {
     run_script(&server);
     let page = watcher.final_page(run.connections.len() + 1);
     capture.stop();
+    // The server takes a statement into its summary some time after its answer.
+    let sessions = format!("select count(*) from information_schema.processlist where user = '{USER}'");
+    wait::until(Duration::from_secs(60), "the server's sessions to end", || {
+        (server.admin(&sessions) == [["0"]]).then_some(())
+    });
 
     let ids = ids_by_server_digest(&server);
     let truth = counts_by_id(&server, &ids);
@@ -102,7 +118,10 @@ fn digests_agree_with_performance_schema() {
     let shown: BTreeSet<String> =
         page.by("dbwire_mysql_digest_queries_total", "digest").into_keys().collect();
     let unknown: Vec<_> = shown.iter().filter(|id| *id != "other" && !truth.contains_key(*id)).collect();
-    tables += &latencies(&server, &ids, &report(&server, &file), &mut wrong);
+    let sysbench: Vec<u16> = run.connections.iter().map(|(_, port)| *port).collect();
+    let executions = executions(&server, &ids, &durations(&file, server.port(), &sysbench));
+    assert!(executions.len() >= ROUNDS * SCRIPT.lines().count(), "{} executions", executions.len());
+    tables += &latencies(&executions, &report(&server, &file), &mut wrong);
     publish("live_digests", &tables);
     assert!(truth.len() >= 20, "only {} digests", truth.len());
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
@@ -183,65 +202,116 @@ fn counts_by_id(server: &MariaDb, ids: &BTreeMap<String, String>) -> BTreeMap<St
 }
 
 /// `replay --report=json` of the capture.
-fn report(server: &MariaDb, file: &std::path::Path) -> Value {
+fn report(server: &MariaDb, file: &Path) -> Value {
     let mut replay = command(env!("CARGO_BIN_EXE_dbwire_exporter"));
     replay.args(["replay", "--report=json", &format!("--mysql.port={}", server.port())]).arg(file);
     serde_json::from_str(&output(&mut replay)).expect("JSON")
 }
 
-/// Median and 95th percentile of both sides, as a table. The wire has the way through two sockets, and what either end
-/// waits for a CPU, on top of what the server times; that is compared where it is small against the statement itself.
-fn latencies(
-    server: &MariaDb,
-    ids: &BTreeMap<String, String>,
-    report: &Value,
-    wrong: &mut Vec<String>,
-) -> String {
+/// One execution of a statement of the script, in seconds.
+#[derive(Debug)]
+struct Execution {
+    /// This project's id of its digest.
+    id: String,
+    server: f64,
+    wire: f64,
+}
+
+impl Execution {
+    /// What the way through two sockets takes, and what either end waits for a CPU.
+    fn added(&self) -> f64 {
+        self.wire - self.server
+    }
+}
+
+/// The script's statements, each timed by the server and by the decoder: both have them in their order.
+fn executions(server: &MariaDb, ids: &BTreeMap<String, String>, wire: &[f64]) -> Vec<Execution> {
     let rows = server.admin(
         "select digest, timer_wait from performance_schema.events_statements_history_long \
-         where digest is not null and current_schema in ('test', 'sbtest')",
+         where sql_text is not null and current_schema = 'test' order by event_id",
     );
-    let mut times: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for row in &rows {
+    assert_eq!(rows.len(), wire.len(), "the server and the decoder have other statements");
+    let timed = rows.into_iter().zip(wire).filter_map(|(row, wire)| {
         let [digest, picoseconds] = &row[..] else { panic!("{row:?}") };
-        let seconds = picoseconds.parse::<f64>().expect("a number") / 1e12;
-        times.entry(&ids[digest]).or_default().push(seconds);
-    }
+        let server = picoseconds.parse::<f64>().expect("a number") / 1e12;
+        Some(Execution { id: ids.get(digest)?.clone(), server, wire: *wire })
+    });
+    timed.collect()
+}
+
+/// What the decoder told of the queries of all clients but sysbench's, in seconds.
+fn durations(file: &Path, port: u16, sysbench: &[u16]) -> Vec<f64> {
+    let mut listener = Listener::new(port);
+    replay::for_each_frame(file, |link, frame| {
+        if let Ok(segment) = segment::decode(link, frame) {
+            listener.segment(frame.timestamp, &segment);
+        }
+    })
+    .expect("a capture");
+    let told = listener.finish().into_iter().filter(|told| !sysbench.contains(&told.client.port));
+    let replies = told.filter_map(|told| match told.event {
+        Event::Reply(reply) if reply.command == Command::Query => Some(reply.duration as f64 / 1e9),
+        _ => None,
+    });
+    replies.collect()
+}
+
+/// The value that `share` of them do not exceed.
+fn quantile(values: impl Iterator<Item = f64>, share: f64) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[((values.len() as f64 * share).ceil() as usize).max(1) - 1]
+}
+
+/// What a report's quantile may be off for being that of a bucket.
+const BUCKET: f64 = 0.022;
+/// Seconds from which a statement is compared with itself on the server: one that takes less waits for a CPU for about as
+/// long, which counts for the server behind its answer, and for the wire before it.
+const LONG: f64 = 0.1;
+
+/// Median and 95th percentile of both sides, as a table, and what the wire adds to each execution.
+fn latencies(executions: &[Execution], report: &Value, wrong: &mut Vec<String>) -> String {
     let mut table = format!(
-        "{:16} {:>6} {:>10} {:>10} {:>10} {:>10}  statement\n",
-        "microseconds", "count", "p50 server", "p50 wire", "p95 server", "p95 wire"
+        "{:16} {:>5} {:>10} {:>10} {:>10} {:>10} {:>10}  statement\n",
+        "microseconds", "count", "p50 server", "p50 wire", "p95 server", "p95 wire", "wire adds"
     );
-    let mut compared = 0;
-    for (id, times) in &mut times {
-        times.sort_by(f64::total_cmp);
-        let digests = report["digests"].as_array().expect("an array");
-        let Some(row) = digests.iter().find(|row| row["digest"] == *id) else {
-            wrong.push(format!("{id} is not in the report"));
-            continue;
-        };
-        let told = ["p50_seconds", "p95_seconds"].map(|name| row[name].as_f64().expect("a number"));
-        let truth = [0.5, 0.95].map(|share| times[((times.len() as f64 * share).ceil() as usize).max(1) - 1]);
-        let [p50, p95] = [0, 1].map(|place| (truth[place] * 1e6, told[place] * 1e6));
-        let _ = writeln!(
-            table,
-            "{id} {:>6} {:>10.0} {:>10.0} {:>10.0} {:>10.0}  {}",
-            times.len(),
-            p50.0,
-            p50.1,
-            p95.0,
-            p95.1,
-            row["text"].as_str().unwrap_or_default()
-        );
-        if truth[0] >= 0.1 {
-            compared += 1;
-            for (truth, told) in truth.into_iter().zip(told) {
-                // Either side's clock may stop late, where the machine has others to serve.
-                if !(truth / 2.0..truth * 2.0).contains(&told) {
-                    wrong.push(format!("{id}: {truth} s on the server, {told} s on the wire"));
+    let ids: BTreeSet<&str> = executions.iter().map(|execution| execution.id.as_str()).collect();
+    let digests = report["digests"].as_array().expect("an array");
+    let mut long = f64::INFINITY;
+    for id in ids {
+        let own: Vec<_> = executions.iter().filter(|execution| execution.id == id).collect();
+        // Others may be of sysbench's, too.
+        let alone = |row: &&Value| row["digest"] == *id && row["count"] == own.len() as f64;
+        let Some(row) = digests.iter().find(alone) else { continue };
+        let _ = write!(table, "{id} {:>5}", own.len());
+        for (name, share, tolerated) in [("p50", 0.5, 0.05), ("p95", 0.95, 0.25)] {
+            let told = row[format!("{name}_seconds")].as_f64().expect("a number");
+            let wire = quantile(own.iter().map(|own| own.wire), share);
+            let server = quantile(own.iter().map(|own| own.server), share);
+            if (told / wire - 1.0).abs() > BUCKET {
+                wrong.push(format!("{id}: {name} is {told} s, that of what the decoder told {wire} s"));
+            }
+            if server >= LONG {
+                long = long.min(server);
+                if (told / server - 1.0).abs() > tolerated {
+                    wrong.push(format!("{id}: {name} is {told} s, and {server} s on the server"));
                 }
             }
+            let _ = write!(table, " {:>10.0} {:>10.0}", server * 1e6, told * 1e6);
         }
+        let added = 1e6 * quantile(own.iter().map(|own| own.added()), 0.5);
+        let _ = writeln!(table, " {added:>10.0}  {}", row["text"].as_str().unwrap_or_default());
     }
-    assert!(compared >= 1, "no statement took long enough");
+    assert!(table.lines().count() > 10 && long.is_finite(), "too few digests: {table}");
+    let added = |share| quantile(executions.iter().map(|execution| execution.added().abs()), share);
+    let _ = writeln!(
+        table,
+        "either way the wire differs by {:.0} at the median, {:.0} at the 95th percentile",
+        added(0.5) * 1e6,
+        added(0.95) * 1e6
+    );
+    if added(0.5) > 0.05 * long {
+        wrong.push(format!("the wire differs by {} s at the median", added(0.5)));
+    }
     table
 }

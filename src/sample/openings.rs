@@ -11,6 +11,10 @@ use std::{
 pub const MOST_LIVES: usize = 32_768;
 /// Ended ones that are remembered, so that a FIN sent again ends nothing twice.
 const MOST_ENDED: usize = 8_192;
+/// Slices that they are remembered for: some seconds, in which what is sent again comes.
+const ENDED_SLICES: u64 = 4;
+/// Places in the order of age, for each known connection and some more, before those of forgotten ones are given back.
+const SPARE_PLACES: usize = 1024;
 /// Opened in one slice and remembered one by one. Further ones are left out of the estimate of new connections.
 pub const MOST_OPENINGS: usize = 32_768;
 
@@ -73,7 +77,10 @@ pub struct Openings<K> {
     /// By age, with their serials; some are not known any more.
     known: VecDeque<(K, u64)>,
     serial: u64,
-    ended: VecDeque<K>,
+    /// With the number of the slice that they ended in.
+    ended: VecDeque<(K, u64)>,
+    /// Number of the slice.
+    slice: u64,
     opened: Vec<K>,
     forgotten: u64,
     left_out: u64,
@@ -86,6 +93,7 @@ impl<K> Default for Openings<K> {
             known: VecDeque::new(),
             serial: 0,
             ended: VecDeque::new(),
+            slice: 0,
             opened: Vec::new(),
             forgotten: 0,
             left_out: 0,
@@ -117,8 +125,10 @@ impl<K: Copy + Eq + Hash> Openings<K> {
         if !life.ended {
             return None;
         }
-        self.ended.push_back(key);
-        self.trim();
+        self.ended.push_back((key, self.slice));
+        if self.ended.len() > MOST_ENDED {
+            self.forget_ended();
+        }
         Some(if control.resets { Change::Reset } else { Change::Finished })
     }
 
@@ -150,7 +160,7 @@ impl<K: Copy + Eq + Hash> Openings<K> {
         if self.lives.len() >= MOST_LIVES {
             self.forget_oldest();
         }
-        if self.known.len() >= 2 * MOST_LIVES {
+        if self.known.len() >= 2 * self.lives.len() + SPARE_PLACES {
             let lives = &self.lives;
             self.known.retain(|(key, serial)| lives.get(key).is_some_and(|life| life.serial == *serial));
         }
@@ -169,12 +179,11 @@ impl<K: Copy + Eq + Hash> Openings<K> {
         }
     }
 
-    fn trim(&mut self) {
-        while self.ended.len() > MOST_ENDED {
-            let Some(key) = self.ended.pop_front() else { return };
-            if self.lives.get(&key).is_some_and(|life| life.ended) {
-                self.lives.remove(&key);
-            }
+    fn forget_ended(&mut self) {
+        if let Some((key, _)) = self.ended.pop_front()
+            && self.lives.get(&key).is_some_and(|life| life.ended)
+        {
+            self.lives.remove(&key);
         }
     }
 
@@ -193,11 +202,16 @@ impl<K: Copy + Eq + Hash> Openings<K> {
         self.left_out
     }
 
-    /// What was opened since the last time. Those that could not be remembered are not in it.
+    /// A slice ends: what was opened in it. Those that could not be remembered are not in it.
     pub fn take(&mut self) -> Vec<Opening<K>> {
         self.left_out = 0;
         let of = |key: K| Opening { key, bytes: self.lives.get(&key).and_then(|life| life.bytes) };
-        std::mem::take(&mut self.opened).into_iter().map(of).collect()
+        let opened = std::mem::take(&mut self.opened).into_iter().map(of).collect();
+        self.slice += 1;
+        while self.ended.front().is_some_and(|(_, slice)| slice + ENDED_SLICES < self.slice) {
+            self.forget_ended();
+        }
+        opened
     }
 }
 
@@ -247,6 +261,23 @@ mod tests {
     }
 
     #[test]
+    fn what_has_come_and_gone_takes_no_memory_however_long_that_goes_on() {
+        let mut openings = Openings::default();
+        for slice in 0..10_000_u32 {
+            for key in 10 * slice..10 * slice + 10 {
+                openings.segment(key, syn(1));
+                openings.segment(key, fin(true, 2, 5));
+                assert_eq!(openings.segment(key, fin(false, 9, 0)), Some(Change::Finished));
+                assert_eq!(openings.segment(key.saturating_sub(40), fin(false, 9, 0)), None, "again");
+            }
+            assert_eq!(openings.take().len(), 10);
+            assert!(openings.lives.len() <= 10 * (1 + ENDED_SLICES as usize));
+        }
+        assert_eq!(openings.ended.len(), openings.lives.len());
+        assert!(openings.known.len() <= SPARE_PLACES + 200);
+    }
+
+    #[test]
     fn a_flood_is_bounded() {
         let mut openings = Openings::default();
         for key in 0..MOST_LIVES as u32 + 10 {
@@ -273,6 +304,6 @@ mod tests {
             assert_eq!(openings.segment(key, fin(false, 9, 0)), Some(Change::Finished), "{key}");
         }
         assert_eq!(openings.take()[0].bytes, None, "ended too long ago to be known");
-        assert!(openings.known.len() <= 2 * MOST_LIVES);
+        assert!(openings.known.len() <= 2 * MOST_LIVES + SPARE_PLACES);
     }
 }

@@ -27,6 +27,8 @@ enum State {
 }
 
 const STATES: [State; 5] = [State::Absent, State::Running, State::Stopped, State::Starved, State::Killed];
+/// Few tell a database that comes to a halt from one that works on; a figure takes many short ones, for a machine is as
+/// fast as it was a moment ago, not as a minute ago.
 const ROUNDS: usize = 3;
 
 /// Of the database.
@@ -39,22 +41,23 @@ struct Measured {
 
 /// Each state in turn, again and again; each compared with the turn without an exporter of the same round.
 pub(crate) fn run() -> String {
-    let seconds = env::var("DBWIRE_BYSTANDER_SECONDS").unwrap_or_else(|_| "1".to_owned());
+    let rounds = env::var("DBWIRE_BYSTANDER_ROUNDS").ok().and_then(|text| text.parse().ok());
+    let rounds: usize = rounds.unwrap_or(ROUNDS);
     let server = MariaDb::start(&Options::default());
     prepare_sysbench(&server);
-    sysbench(&server, "1");
+    sysbench(&server);
     let mut ratios = STATES.map(|_| Vec::new());
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         // Another one begins each round.
         let order = (0..STATES.len()).map(|place| (place + round) % STATES.len());
         let mut measured = STATES.map(|_| Measured { transactions: 0.0, milliseconds: 0.0 });
-        order.for_each(|at| measured[at] = measure(&server, STATES[at], &seconds));
+        order.for_each(|at| measured[at] = measure(&server, STATES[at]));
         let absent = measured[0];
         for (ratios, with) in ratios.iter_mut().zip(measured) {
             ratios.push((with.transactions / absent.transactions, with.milliseconds / absent.milliseconds));
         }
     }
-    let mut line = String::new();
+    let mut line = format!("{rounds} rounds; ");
     for (state, ratios) in STATES.iter().zip(ratios).skip(1) {
         let throughput = median(ratios.iter().map(|(throughput, _)| *throughput));
         let latency = median(ratios.iter().map(|(_, latency)| *latency));
@@ -65,9 +68,9 @@ pub(crate) fn run() -> String {
     line
 }
 
-fn measure(server: &MariaDb, state: State, seconds: &str) -> Measured {
+fn measure(server: &MariaDb, state: State) -> Measured {
     if state == State::Absent {
-        return sysbench(server, seconds);
+        return sysbench(server);
     }
     let port = server.port().to_string();
     let exporter = Exporter::start(&["--mysql.interface", "lo", "--mysql.port", &port]);
@@ -75,18 +78,18 @@ fn measure(server: &MariaDb, state: State, seconds: &str) -> Measured {
         exporter.page().value("dbwire_capture_up", &[]).filter(|up| *up == 1.0)
     });
     match state {
-        State::Absent | State::Running => sysbench(server, seconds),
+        State::Absent | State::Running => sysbench(server),
         State::Stopped => {
             exporter.signal(libc::SIGSTOP);
-            sysbench(server, seconds)
+            sysbench(server)
         }
         State::Starved => {
             let process = exporter.id().to_string();
             output(command("chrt").args(["--all-tasks", "--idle", "--pid", "0", &process]));
-            sysbench(server, seconds)
+            sysbench(server)
         }
         State::Killed => thread::scope(|scope| {
-            let measured = scope.spawn(|| sysbench(server, seconds));
+            let measured = scope.spawn(|| sysbench(server));
             thread::sleep(Duration::from_millis(500));
             exporter.signal(libc::SIGKILL);
             measured.join().unwrap()
@@ -94,12 +97,13 @@ fn measure(server: &MariaDb, state: State, seconds: &str) -> Measured {
     }
 }
 
-fn sysbench(server: &MariaDb, seconds: &str) -> Measured {
+/// A second of it.
+fn sysbench(server: &MariaDb) -> Measured {
     let mut program = command("sysbench");
     program.args(["oltp_point_select", "--tables=1", "--table-size=10000", "--mysql-db=sbtest"]);
     program.args([format!("--mysql-user={USER}"), format!("--mysql-password={PASSWORD}")]);
     program.args(["--mysql-host=127.0.0.1".to_owned(), format!("--mysql-port={}", server.port())]);
-    program.args(["--threads=4", "--percentile=95", &format!("--time={seconds}"), "run"]);
+    program.args(["--threads=4", "--percentile=95", "--time=1", "run"]);
     let printed = output(&mut program);
     let after = |label: &str| {
         let line = printed.lines().find_map(|line| line.trim().strip_prefix(label)).expect("its summary");

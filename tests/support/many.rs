@@ -17,11 +17,11 @@ use super::{
 
 const CAPTURE: &str = "tests/data/corpus/sysbench_text_small.pcap";
 const SERVER_PORT: [u8; 2] = 3306_u16.to_be_bytes();
-/// Of the capture's four connections, each from an address of its own. The kernel divides connections by a hash: of 2,000
-/// one of two threads has more than 53 % less often than once in a hundred runs.
-const COPIES: u32 = 500;
+/// Of the capture's four connections, each from an address of its own. The kernel divides connections by a hash: of 4,000
+/// one of two threads has more than 52 % about once in a hundred runs.
+const COPIES: u32 = 1000;
 /// Frames on their way at once; the ring has room for more.
-const BATCH: usize = 20_000;
+const BATCH: usize = 100_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What one exporter made of the packets.
@@ -56,7 +56,13 @@ pub fn compare(name: &str, threads: usize, then: impl FnOnce(Outcome, Outcome) +
                 ["--mysql.interface=veth1", "--no-collector.sockets", "--mysql.buffer-size=64MiB", &threads];
             Exporter::start(&flags)
         });
-        let before = exporters.each_ref().map(thread_times);
+        let before = [0, 1].map(|index| {
+            // A thread takes its name when it first runs.
+            wait::until(PATIENCE, "the threads to run", || {
+                let times = thread_times(&exporters[index]);
+                (times.len() == [1, threads][index]).then_some(times)
+            })
+        });
         let packets = send(&exporters);
         let [one, several] = [0, 1].map(|index| {
             let (exporter, before) = (&exporters[index], &before[index]);
