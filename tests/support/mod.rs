@@ -17,6 +17,7 @@ pub mod dialogue;
 pub mod exporter;
 pub mod exposition;
 pub mod inject;
+#[cfg(feature = "capture")]
 pub mod many;
 pub mod mariadb;
 pub mod namespace;
