@@ -6,14 +6,15 @@ cd "$(dirname "$0")/.."
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# The same both times, whatever is committed meanwhile.
+revision=$(git rev-parse HEAD)
 # Outside the repository nobody could tell.
-export DBWIRE_BUILD_REVISION
-DBWIRE_BUILD_REVISION=$(git rev-parse --short=12 HEAD)
+export DBWIRE_BUILD_REVISION=${revision:0:12}
 
 build() {
     local folder=$1
     mkdir -p "$folder"
-    git archive HEAD | tar -x -C "$folder"
+    git archive "$revision" | tar -x -C "$folder"
     # Paths are in the messages of panics, and in what C libraries assert.
     RUSTFLAGS="--remap-path-prefix=$folder=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
         CFLAGS="-ffile-prefix-map=$folder=/src -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
