@@ -122,11 +122,12 @@ fn short_connections_are_counted_exactly_and_their_queries_estimated() {
     }
     let server = server();
     let watched = [
-        (0.02, Classes::watch(server.port(), BITS, 0..1 << BITS, &[])),
-        (0.2, Classes::watch(server.port(), 8, (0..8).map(|number| number * 31), &[])),
+        (0.01, Classes::watch(server.port(), BITS, 0..1 << BITS, &[])),
+        (0.15, Classes::watch(server.port(), 8, (0..8).map(|number| number * 31), &[])),
     ];
     let (begun, mut truth, mut opened) = (Instant::now(), 0.0, 0.0);
-    // A connection has one to three queries: by chance a class is off by 38 % / √(its connections), 1 % of so many at N = 3.
+    // A connection has one to three queries: by chance a class is off by 38 % / √(its connections), 1 % of so many at N = 3,
+    // if their bytes tell nothing of it.
     for round in rounds(12_000) {
         let mut connection = Connection::open(server.port());
         (0..1 + round % 3).for_each(|_| connection.query("SELECT 1"));

@@ -1,8 +1,8 @@
 //! Weights from two censuses and what was seen in between.
 //!
 //! Each event of a sampled connection stands for W events. Connections that were there when the slice began get
-//! W = ΣX / ΣX of the sampled ones, X being nearly the number of requests; those opened since get the like with the
-//! bytes their clients sent. Of a connection that ended in the slice the kernel has forgotten X: the sampled ones' own
+//! W = ΣX / ΣX of the sampled ones, X being nearly the number of requests; those opened since get the like with what the
+//! bytes their clients sent say of it. Of a connection that ended in the slice the kernel has forgotten X: the sampled ones' own
 //! requests stand in for it, weighted by how busy those that ended were before.
 
 use super::{
@@ -168,7 +168,64 @@ pub fn new<K: Copy + Ord>(
             stratum.units.push(Unit { x, y: decoded.of(&opening.key) });
         }
     }
+    let Some(line) = Line::through(&stratum.units) else { return stratum };
+    stratum.all = openings.iter().map(|opening| line.at(bytes(opening).unwrap_or(mean))).sum();
+    stratum.units.iter_mut().for_each(|unit| unit.x = line.at(unit.x));
+    stratum.sampled = stratum.units.iter().map(|unit| unit.x).sum();
     stratum
+}
+
+/// Sampled connections that a line is drawn through, at least.
+const LEAST_FOR_A_LINE: usize = 4;
+
+/// What the bytes of a connection say of its requests: not in proportion, since each sends its login, too, but by the line
+/// through the sampled ones (the regression estimator; Cochran, Sampling Techniques, chapter 7), in the unit of bytes. The
+/// less bytes and requests have to do with each other, the nearer it is to the ratio. Farther
+/// beyond the sampled ones than those lie apart the line is not known: there every byte counts as one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Line {
+    /// From where to where the line is known, in bytes.
+    known: (f64, f64),
+    mean: f64,
+    /// Of the line, where the ratio has 1.
+    slope: f64,
+}
+
+impl Line {
+    /// `None` if the connections are too few, or too alike, for one.
+    fn through(units: &[Unit]) -> Option<Self> {
+        if units.len() < LEAST_FOR_A_LINE {
+            return None;
+        }
+        let count = units.len() as f64;
+        let mean = |of: fn(&Unit) -> f64| units.iter().map(of).sum::<f64>() / count;
+        let (bytes, queries) = (mean(|unit| unit.x), mean(|unit| unit.y[0]));
+        let [mut xx, mut xy, mut yy] = [0.0; 3];
+        for unit in units {
+            let (x, y) = (unit.x - bytes, unit.y[0] - queries);
+            xx += x * x;
+            xy += x * y;
+            yy += y * y;
+        }
+        if xx <= 0.0 || yy <= 0.0 {
+            return None;
+        }
+        let bounds = |(least, most): (f64, f64), unit: &Unit| (least.min(unit.x), most.max(unit.x));
+        let (least, most) = units.iter().fold((f64::INFINITY, 0.0), bounds);
+        // How much of the one the other explains, less what as many points at random would (R², adjusted).
+        let determination = (1.0 - (1.0 - xy * xy / (xx * yy)) * (count - 1.0) / (count - 2.0)).max(0.0);
+        let slope = 1.0 + determination * (xy / xx * bytes / queries - 1.0);
+        // No connection has fewer requests than none.
+        let steepest = bytes / (bytes - least);
+        let apart = most - least;
+        let known = (least - apart, most + apart);
+        Some(Self { known, mean: bytes, slope: slope.clamp(0.0, steepest) })
+    }
+
+    fn at(&self, bytes: f64) -> f64 {
+        let (least, most) = self.known;
+        (bytes + (self.slope - 1.0) * (bytes.clamp(least, most) - self.mean)).max(0.0)
+    }
 }
 
 /// Variances of both strata together, by [`interval::MEASURES`].
@@ -255,5 +312,53 @@ mod tests {
         );
         let unknown: Vec<_> = (1..=4).map(|n| opening(2 * n, None)).collect();
         assert_eq!(weight(&Census::default(), &unknown), Some(2.0));
+    }
+
+    /// What is estimated, and what is true, of connections with so many queries, which send `bytes` for them; every other
+    /// one is sampled.
+    fn estimate(queries: &[f64], bytes: impl Fn(f64) -> f64) -> (f64, f64) {
+        let ports = || (1..).map(|n| 2 * n).zip(queries.iter().copied());
+        let openings: Vec<_> = ports()
+            .map(|(port, queries)| Opening { key: port, bytes: Some(bytes(queries) as u32) })
+            .collect();
+        let decoded: Vec<_> = ports()
+            .filter(|(port, _)| class().contains(*port))
+            .map(|(port, queries)| (port, [queries, 0.0, 0.0]))
+            .collect();
+        let stratum = new(&Census::default(), &decoded.into(), &openings, class(), |port| *port);
+        (stratum.queries(stratum.weight(0.0).unwrap()), queries.iter().sum())
+    }
+
+    #[test]
+    fn the_bytes_of_logins_do_not_count_as_requests() {
+        // The sampled ones have 1 to 3, the others 3.
+        let queries: Vec<_> =
+            (0..20).map(|n| if n % 2 == 0 { 1.0 + f64::from(n / 2 % 3) } else { 3.0 }).collect();
+        let (estimated, truth) = estimate(&queries, |queries| 100.0 + 13.0 * queries);
+        assert!((estimated / truth - 1.0).abs() < 1e-9, "{estimated}, in truth {truth}");
+    }
+
+    #[test]
+    fn one_that_sends_far_more_than_any_sampled_one_weighs_no_more_than_its_bytes() {
+        let mut queries: Vec<_> = (0..20).map(|n| 1.0 + f64::from(n / 2 % 3)).collect();
+        let (small, _) = estimate(&queries, |queries| 100.0 + 13.0 * queries);
+        queries[1] = 1000.0;
+        let (large, _) = estimate(&queries, |queries| 100.0 + 13.0 * queries);
+        // A byte of the sampled ones is worth 2 / 126 of a query.
+        let by_bytes = 13_000.0 * 2.0 / 126.0;
+        assert!((0.9..1.1).contains(&((large - small) / by_bytes)), "{small} {large}");
+    }
+
+    #[test]
+    fn bytes_that_tell_nothing_leave_the_ratio() {
+        let same = [Unit { x: 130.0, y: [2.0, 0.0, 0.0] }; 9];
+        assert_eq!(Line::through(&same), None);
+        let units: Vec<_> = (0..9_u32)
+            .flat_map(|n| [1.0, 3.0].map(|y| Unit { x: f64::from(100 + n), y: [y, 0.0, 0.0] }))
+            .collect();
+        let line = Line::through(&units).unwrap();
+        assert_eq!(line.slope, 1.0);
+        assert_eq!(line.at(104.0), 104.0);
+        assert_eq!(Line::through(&units[..3]), None);
     }
 }
