@@ -68,8 +68,11 @@ fn the_demo_shows_live_traffic_and_leaves_nothing_behind() {
     }
     let folder = TempDir::new().expect("a temporary folder");
     let [page_port, prometheus_port, mysql_port] = [free_port(), free_port(), free_port()];
-    let mut script = command("bash");
-    script.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/demo/demo.sh"));
+    // Whoever runs tests in the background has them ignore Ctrl-C, and a shell cannot trap what it was told to ignore.
+    let mut script = command("env");
+    script
+        .args(["--default-signal=INT", "bash"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/demo/demo.sh"));
     script.arg(exporter::command().get_program()).env("TMPDIR", folder.path());
     script.env("DEMO_PORT", page_port.to_string()).env("DEMO_MYSQL_PORT", mysql_port.to_string());
     script.env("DEMO_PROMETHEUS_PORT", prometheus_port.to_string());
