@@ -10,6 +10,8 @@ pub(super) const DIGIT: u8 = 4;
 pub(super) const LETTER: u8 = 8;
 /// Characters that never begin anything but themselves, nor end a statement.
 pub(super) const PLAIN_SYMBOL: u8 = 16;
+/// What most names are made of: letters, digits and `_`, which are in [`WORD`], too.
+pub(super) const PLAIN_WORD: u8 = 32;
 
 const CLASSES: &[u8; 256] = &{
     let mut classes = [0; 256];
@@ -26,9 +28,10 @@ const CLASSES: &[u8; 256] = &{
 
 const fn class(byte: u8) -> u8 {
     match byte {
-        b'0'..=b'9' => WORD | DIGIT,
-        b'a'..=b'z' | b'A'..=b'Z' => WORD | LETTER,
-        b'_' | b'$' | 0x80.. => WORD,
+        b'0'..=b'9' => WORD | PLAIN_WORD | DIGIT,
+        b'a'..=b'z' | b'A'..=b'Z' => WORD | PLAIN_WORD | LETTER,
+        b'_' => WORD | PLAIN_WORD,
+        b'$' | 0x80.. => WORD,
         b' ' | b'\t'..=b'\r' => SPACE,
         // Not `;`: what follows it is another statement.
         b'!'

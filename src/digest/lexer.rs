@@ -10,7 +10,7 @@ mod strings;
 use memchr::{memchr, memmem};
 
 use self::charsets::is_character_set;
-use super::classes::{DIGIT, LETTER, PLAIN_SYMBOL, SPACE, WORD, count, is, is_space, is_word};
+use super::classes::{DIGIT, LETTER, PLAIN_SYMBOL, PLAIN_WORD, SPACE, WORD, count, is, is_space, is_word};
 
 /// What a [`Token`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,28 +126,32 @@ impl<'a> Lexer<'a> {
     /// Steps over words, white space and symbols, up to a token that may be something else (or just as well may
     /// not). Much faster than [`Self::next`], and what most of a statement is made of.
     pub(super) fn skip_code(&mut self) {
-        let mut rest = self.rest;
-        while let Some((&first, behind)) = rest.split_first() {
-            let length = if is(first, LETTER) {
-                let length = 1 + count(behind, LETTER | DIGIT);
-                match rest.get(length) {
-                    // A prefix of a literal, or more of the word.
-                    Some(&next) if next == b'\'' || is(next, WORD) => break,
-                    _ => length,
+        let text = self.rest;
+        let mut at = 0;
+        loop {
+            at += count(text.get(at..).unwrap_or_default(), LETTER | SPACE | PLAIN_SYMBOL);
+            let begun = begun_word(text.get(..at).unwrap_or_default());
+            let (first, second) = (text.get(at).copied(), text.get(at + 1).copied());
+            match first {
+                Some(b'*') if self.executed.is_none() => at += 1,
+                Some(b'.') if !second.is_some_and(|second| is(second, DIGIT)) => at += 1,
+                Some(more) if begun > 0 && is(more, PLAIN_WORD) => {
+                    let start = at - begun;
+                    at += count(text.get(at..).unwrap_or_default(), PLAIN_WORD);
+                    let next = text.get(at).copied();
+                    if is_told_by(text.get(start..at).unwrap_or_default(), next) {
+                        at = start;
+                        break;
+                    }
                 }
-            } else if is(first, SPACE) {
-                1 + count(behind, SPACE)
-            } else if is(first, PLAIN_SYMBOL)
-                || (first == b'*' && self.executed.is_none())
-                || (first == b'.' && !behind.first().is_some_and(|&next| is(next, DIGIT)))
-            {
-                1
-            } else {
-                break;
-            };
-            rest = rest.get(length..).unwrap_or_default();
+                Some(next) if begun > 0 && (next == b'\'' || is_word(next)) => {
+                    at -= begun;
+                    break;
+                }
+                _ => break,
+            }
         }
-        self.rest = rest;
+        self.rest = text.get(at..).unwrap_or_default();
     }
 
     /// How many bytes stand behind the last token.
@@ -334,6 +338,17 @@ fn version(text: &[u8]) -> (u32, usize) {
 /// custom, and those that MariaDB's dumps open with (`/*!999999\- enable the sandbox mode */`).
 fn is_never_executed(version: u32) -> bool {
     version == 99_999 || version >= 200_000
+}
+
+/// The length of the word that `text` ends in.
+fn begun_word(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|byte| is(**byte, PLAIN_WORD)).count()
+}
+
+/// Whether `word`, before the byte `next`, is more than its bytes say: the prefix of a literal, a part of a longer word, or
+/// a name that the lexer goes by.
+fn is_told_by(word: &[u8], next: Option<u8>) -> bool {
+    next.is_some_and(|next| next == b'\'' || is_word(next)) || changes_sql_mode(Kind::Word, word)
 }
 
 /// Whether a token may end what is known of the session's `sql_mode`: it names it, or another statement follows the one

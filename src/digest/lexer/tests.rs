@@ -158,3 +158,84 @@ fn a_token_that_may_go_on_where_the_statement_was_cut_is_none() {
     assert!(lexer.next().is_some_and(|token| token.is_word(b"A")));
     assert_eq!(lexer.next(), None);
 }
+
+/// Code is stepped over as [`Lexer::next`] would, token by token, and nothing else is.
+#[test]
+fn what_is_skipped_as_code_is_what_the_lexer_would_have_made_of_it() {
+    let pieces = [
+        "a",
+        "ab",
+        "n",
+        "N",
+        "x",
+        "_utf8",
+        "a_b",
+        "a1",
+        "a1_",
+        "sql_mode",
+        "SQL_mode",
+        "sql_modes",
+        "1",
+        "1a",
+        "0x1f",
+        ".5",
+        ".",
+        "'b'",
+        "\"c\"",
+        "`d`",
+        "`sql_mode`",
+        " ",
+        "  ",
+        "*",
+        "/",
+        "/*",
+        "*/",
+        "/*!",
+        "/*! ",
+        "-- ",
+        "#",
+        "(",
+        ",",
+        "@",
+        "@@",
+        "=",
+        ";",
+        "$",
+        "$$",
+        "?",
+        "\u{e9}",
+        "a\u{e9}",
+        "-",
+        "\n",
+        "\\N",
+    ];
+    let check = |sql: &str| {
+        let (mut slow, mut fast) =
+            [(); 2].map(|()| Lexer::new(sql.as_bytes(), true, Escapes::Backslash)).into();
+        let steps =
+            |lexer: &mut Lexer<'_>| lexer.next().map(|token| (token.kind, lexer.remaining(), lexer.escapes));
+        loop {
+            fast.skip_code();
+            while slow.remaining() > fast.remaining() {
+                let token = slow.next().unwrap();
+                assert!(
+                    matches!(token.kind, Kind::Word | Kind::Space | Kind::Symbol | Kind::Placeholder),
+                    "{sql:?} {token:?}"
+                );
+            }
+            let told = (steps(&mut slow), steps(&mut fast));
+            assert_eq!(told.0, told.1, "{sql:?}");
+            if told.0.is_none_or(|(kind, ..)| kind == Kind::End) {
+                return;
+            }
+        }
+    };
+    for one in pieces {
+        for two in pieces {
+            for three in pieces {
+                check(&[one, two, three].concat());
+                check(&["a", one, two, three, "b_1 c"].concat());
+            }
+        }
+    }
+}
