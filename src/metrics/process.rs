@@ -38,25 +38,19 @@ pub struct Stat {
 
 /// The families of [`Usage`]; those without a sample are not on a page.
 pub fn families(usage: &Usage) -> [MetricFamily; 7] {
-    let number = |metric: &'static Metric, value: Option<u64>| {
+    let optional = |metric: &'static Metric, value: Option<f64>| {
         let family = Family::new(metric);
-        match value {
-            Some(value) => family.sample(&[], value as f64).build(),
-            None => family.build(),
-        }
+        value.into_iter().fold(family, |family, value| family.sample(&[], value)).build()
     };
-    let started = Family::new(&names::PROCESS_START_TIME);
+    let of_stat = |number: fn(Stat) -> u64| usage.stat.map(|stat| number(stat) as f64);
     [
         Family::single(&names::PROCESS_CPU_SECONDS, usage.cpu.as_secs_f64()),
-        number(&names::PROCESS_OPEN_FDS, usage.open_fds),
-        number(&names::PROCESS_MAX_FDS, usage.max_fds),
-        number(&names::PROCESS_THREADS, usage.stat.map(|stat| stat.threads)),
-        number(&names::PROCESS_VIRTUAL_MEMORY, usage.stat.map(|stat| stat.virtual_bytes)),
-        number(&names::PROCESS_RESIDENT_MEMORY, usage.stat.map(|stat| stat.resident_bytes)),
-        match usage.started {
-            Some(started_at) => started.sample(&[], started_at.as_secs_f64()).build(),
-            None => started.build(),
-        },
+        optional(&names::PROCESS_OPEN_FDS, usage.open_fds.map(|number| number as f64)),
+        optional(&names::PROCESS_MAX_FDS, usage.max_fds.map(|number| number as f64)),
+        optional(&names::PROCESS_THREADS, of_stat(|stat| stat.threads)),
+        optional(&names::PROCESS_VIRTUAL_MEMORY, of_stat(|stat| stat.virtual_bytes)),
+        optional(&names::PROCESS_RESIDENT_MEMORY, of_stat(|stat| stat.resident_bytes)),
+        optional(&names::PROCESS_START_TIME, usage.started.map(|since_epoch| since_epoch.as_secs_f64())),
     ]
 }
 

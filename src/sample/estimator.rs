@@ -2,13 +2,14 @@
 //!
 //! Each event of a sampled connection stands for W events. Connections that were there when the slice began get
 //! W = ΣX / ΣX of the sampled ones, X being nearly the number of requests; those opened since get the like with what the
-//! bytes their clients sent say of it. Of a connection that ended in the slice the kernel has forgotten X: the sampled ones' own
-//! requests stand in for it, weighted by how busy those that ended were before.
+//! bytes their clients sent say of it ([`super::line`]). Of a connection that ended in the slice the kernel has forgotten X:
+//! the sampled ones' own requests stand in for it, weighted by how busy those that ended were before.
 
 use super::{
     census::Census,
     class::SampleClass,
     interval::{self, Unit},
+    line::Line,
     openings::Opening,
 };
 
@@ -175,59 +176,6 @@ pub fn new<K: Copy + Ord>(
     stratum
 }
 
-/// Sampled connections that a line is drawn through, at least.
-const LEAST_FOR_A_LINE: usize = 4;
-
-/// What the bytes of a connection say of its requests: not in proportion, since each sends its login, too, but by the line
-/// through the sampled ones (the regression estimator; Cochran, Sampling Techniques, chapter 7), in the unit of bytes. The
-/// less bytes and requests have to do with each other, the nearer it is to the ratio. Farther
-/// beyond the sampled ones than those lie apart the line is not known: there every byte counts as one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Line {
-    /// From where to where the line is known, in bytes.
-    known: (f64, f64),
-    mean: f64,
-    /// Of the line, where the ratio has 1.
-    slope: f64,
-}
-
-impl Line {
-    /// `None` if the connections are too few, or too alike, for one.
-    fn through(units: &[Unit]) -> Option<Self> {
-        if units.len() < LEAST_FOR_A_LINE {
-            return None;
-        }
-        let count = units.len() as f64;
-        let mean = |of: fn(&Unit) -> f64| units.iter().map(of).sum::<f64>() / count;
-        let (bytes, queries) = (mean(|unit| unit.x), mean(|unit| unit.y[0]));
-        let [mut xx, mut xy, mut yy] = [0.0; 3];
-        for unit in units {
-            let (x, y) = (unit.x - bytes, unit.y[0] - queries);
-            xx += x * x;
-            xy += x * y;
-            yy += y * y;
-        }
-        if xx <= 0.0 || yy <= 0.0 {
-            return None;
-        }
-        let bounds = |(least, most): (f64, f64), unit: &Unit| (least.min(unit.x), most.max(unit.x));
-        let (least, most) = units.iter().fold((f64::INFINITY, 0.0), bounds);
-        // How much of the one the other explains, less what as many points at random would (R², adjusted).
-        let determination = (1.0 - (1.0 - xy * xy / (xx * yy)) * (count - 1.0) / (count - 2.0)).max(0.0);
-        let slope = 1.0 + determination * (xy / xx * bytes / queries - 1.0);
-        // No connection has fewer requests than none.
-        let steepest = bytes / (bytes - least);
-        let apart = most - least;
-        let known = (least - apart, most + apart);
-        Some(Self { known, mean: bytes, slope: slope.clamp(0.0, steepest) })
-    }
-
-    fn at(&self, bytes: f64) -> f64 {
-        let (least, most) = self.known;
-        (bytes + (self.slope - 1.0) * (bytes.clamp(least, most) - self.mean)).max(0.0)
-    }
-}
-
 /// Variances of both strata together, by [`interval::MEASURES`].
 pub fn variances(strata: [(&Stratum, Option<f64>); 2]) -> [f64; 3] {
     let mut sum = [0.0; 3];
@@ -347,18 +295,5 @@ mod tests {
         // A byte of the sampled ones is worth 2 / 126 of a query.
         let by_bytes = 13_000.0 * 2.0 / 126.0;
         assert!((0.9..1.1).contains(&((large - small) / by_bytes)), "{small} {large}");
-    }
-
-    #[test]
-    fn bytes_that_tell_nothing_leave_the_ratio() {
-        let same = [Unit { x: 130.0, y: [2.0, 0.0, 0.0] }; 9];
-        assert_eq!(Line::through(&same), None);
-        let units: Vec<_> = (0..9_u32)
-            .flat_map(|n| [1.0, 3.0].map(|y| Unit { x: f64::from(100 + n), y: [y, 0.0, 0.0] }))
-            .collect();
-        let line = Line::through(&units).unwrap();
-        assert_eq!(line.slope, 1.0);
-        assert_eq!(line.at(104.0), 104.0);
-        assert_eq!(Line::through(&units[..3]), None);
     }
 }

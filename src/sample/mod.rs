@@ -14,6 +14,7 @@ pub mod class;
 pub mod controller;
 pub mod estimator;
 pub mod interval;
+mod line;
 pub mod multiplier;
 pub mod openings;
 pub mod pace;
