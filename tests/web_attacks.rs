@@ -104,6 +104,18 @@ fn a_thousand_scrapes_at_once_leave_the_scraper_its_own() {
 }
 
 #[test]
+fn of_six_hundred_requests_that_wait_to_be_read_none_gives_way_to_another() {
+    let exporter = sockets_only(&[]);
+    // They are all there before the first is accepted, as where the host has no time for the exporter.
+    exporter.signal(libc::SIGSTOP);
+    let mut waiting: Vec<_> = (0..600).map(|_| connect(&exporter)).collect();
+    waiting.iter_mut().for_each(|stream| stream.write_all(SCRAPE.as_bytes()).unwrap());
+    exporter.signal(libc::SIGCONT);
+    let answers: Vec<_> = waiting.into_iter().map(|stream| status(stream, "")).collect();
+    assert!(answers.iter().all(|status| [Some(200), Some(503)].contains(status)), "{answers:?}");
+}
+
+#[test]
 fn five_hundred_connections_that_dawdle_keep_nobody_out() {
     let exporter = sockets_only(&[]);
     holds(&exporter, peak(&exporter), 1);

@@ -30,7 +30,7 @@ pub use watched::{WebConfigError, WebConfigFile};
 use crate::{
     io::listen::Listener,
     web::{
-        connections::{ConnectionId, Connections, Patience},
+        connections::{ConnectionId, Connections, Patience, Room},
         throttle::Source,
     },
 };
@@ -40,11 +40,13 @@ use stream::{AsyncListener, Stream, Told};
 const MAX_CONNECTIONS: usize = 256;
 /// Idle ones are kept a little longer than the usual scrape interval of a minute, so that the scraper need not connect
 /// anew each time. Ten seconds are more than a request's head takes on any line, and forty are those that a page may be
-/// waited for and thirty to carry it.
+/// waited for and thirty to carry it. Between a handshake and the request there is a round trip, and on a busy host the
+/// time until the client runs again; those that come meanwhile wait in the system's queue.
 const PATIENCE: Patience = Patience {
     first: Duration::from_secs(10),
     idle: Duration::from_secs(75),
     answer: Duration::from_secs(40),
+    grace: Duration::from_millis(250),
 };
 /// Longest between two looks at a connection's deadline, which changes with what it does.
 const LOOK: Duration = Duration::from_secs(10);
@@ -118,15 +120,35 @@ impl Server {
 
     /// The next connection on any of `listeners`, once there is room for it.
     async fn accept(&self, listeners: &[AsyncListener]) -> io::Result<(Stream, Source)> {
-        while !self.connections().has_room() {
-            self.room.notified().await;
-        }
         let any = poll_fn(|context| {
             let accepted =
                 listeners.iter().map(|listener| listener.poll_accept(context)).find(Poll::is_ready);
             accepted.unwrap_or(Poll::Pending)
         });
-        any.await
+        let accepted = any.await?;
+        self.wait_for_room().await;
+        Ok(accepted)
+    }
+
+    /// Before somebody gives way, requests that have come are read: who sent one waits for an answer, not for nothing.
+    async fn wait_for_room(&self) {
+        let mut read = false;
+        loop {
+            let room = self.connections().room(Instant::now());
+            match room {
+                Room::Free => return,
+                Room::GivenWay if read => return,
+                Room::GivenWay => {
+                    tokio::task::yield_now().await;
+                    read = true;
+                }
+                Room::None { until: None } => self.room.notified().await,
+                Room::None { until: Some(until) } => {
+                    let _ = tokio::time::timeout_at(until.into(), self.room.notified()).await;
+                    read = false;
+                }
+            }
+        }
     }
 
     /// A place for a connection, and what tells that it has to give it up.

@@ -2,7 +2,8 @@
 //!
 //! A client that has sent no whole request yet, or is between two, waits for nothing: when the table is full the one
 //! that has been so for longest gives way to a new one. Clients that open connections and hold them can so not keep
-//! others out, however many they are.
+//! others out, however many they are. A new one has a moment for its first request before it may have to: of a thousand
+//! scrapers that come at once none is turned away for another that came later.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,8 @@ pub struct Patience {
     pub idle: Duration,
     /// From the end of a request's head until its response was taken by the client.
     pub answer: Duration,
+    /// From its start, until it may have to give way.
+    pub grace: Duration,
 }
 
 /// What a connection is doing.
@@ -33,6 +36,20 @@ struct Connection<T> {
     phase: Phase,
     since: Instant,
     handle: T,
+}
+
+/// Whether there is room for another connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// A place is free.
+    Free,
+    /// One gives way.
+    GivenWay,
+    /// None, until one ends or is answered.
+    None {
+        /// When the first of those that are new may have to give way.
+        until: Option<Instant>,
+    },
 }
 
 /// Names a connection of a [`Connections`].
@@ -55,13 +72,19 @@ impl<T> Connections<T> {
     }
 
     /// Whether another one can be admitted now: there is a place, or one that gives way.
-    pub fn has_room(&self) -> bool {
-        self.open.len() < self.most || self.open.values().any(|one| one.phase != Phase::Answering)
+    pub fn room(&self, now: Instant) -> Room {
+        if self.open.len() < self.most {
+            return Room::Free;
+        }
+        match self.open.values().filter_map(|one| self.gives_way_from(one)).min() {
+            Some(from) if from <= now => Room::GivenWay,
+            from => Room::None { until: from },
+        }
     }
 
     /// Takes in a new connection; also the handle of the one to be closed for it, if that is needed.
     pub fn admit(&mut self, handle: T, now: Instant) -> (ConnectionId, Option<T>) {
-        let gives_way = (self.open.len() >= self.most).then(|| self.longest_waiting()).flatten();
+        let gives_way = (self.open.len() >= self.most).then(|| self.longest_waiting(now)).flatten();
         let closed = gives_way.and_then(|id| self.remove(id));
         let id = ConnectionId(self.next);
         self.next += 1;
@@ -69,8 +92,18 @@ impl<T> Connections<T> {
         (id, closed)
     }
 
-    fn longest_waiting(&self) -> Option<ConnectionId> {
-        let waiting = self.open.iter().filter(|(_, one)| one.phase != Phase::Answering);
+    /// From when on a connection may have to give way; `None` while it is answered.
+    fn gives_way_from(&self, one: &Connection<T>) -> Option<Instant> {
+        match one.phase {
+            Phase::Fresh => Some(one.since + self.patience.grace),
+            Phase::Answering => None,
+            Phase::Idle => Some(one.since),
+        }
+    }
+
+    fn longest_waiting(&self, now: Instant) -> Option<ConnectionId> {
+        let may = |one: &Connection<T>| self.gives_way_from(one).is_some_and(|from| from <= now);
+        let waiting = self.open.iter().filter(|(_, one)| may(one));
         waiting.min_by_key(|(_, one)| one.since).map(|(id, _)| *id)
     }
 
@@ -116,8 +149,12 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const PATIENCE: Patience =
-        Patience { first: SECOND, idle: Duration::from_secs(60), answer: Duration::from_secs(9) };
+    const PATIENCE: Patience = Patience {
+        first: SECOND,
+        idle: Duration::from_secs(60),
+        answer: Duration::from_secs(9),
+        grace: Duration::from_millis(100),
+    };
 
     #[test]
     fn the_one_that_waits_longest_gives_way() {
@@ -140,19 +177,38 @@ mod tests {
 
     #[test]
     fn those_that_are_answered_do_not_give_way() {
-        let now = Instant::now();
+        let start = Instant::now();
         let mut connections = Connections::new(2, PATIENCE);
-        let (a, _) = connections.admit("a", now);
-        assert!(connections.has_room());
-        let (b, _) = connections.admit("b", now);
-        connections.answering(a, now);
-        assert!(connections.has_room());
+        let (a, _) = connections.admit("a", start);
+        assert_eq!(connections.room(start), Room::Free);
+        let (b, _) = connections.admit("b", start);
+        connections.answering(a, start);
+        let now = start + PATIENCE.grace;
+        assert_eq!(connections.room(now), Room::GivenWay);
         connections.answering(b, now);
-        assert!(!connections.has_room());
+        assert_eq!(connections.room(now), Room::None { until: None });
         connections.idle(a, now);
-        assert!(connections.has_room());
+        assert_eq!(connections.room(now), Room::GivenWay);
         connections.remove(b);
-        assert!(connections.has_room());
+        assert_eq!(connections.room(now), Room::Free);
+    }
+
+    #[test]
+    fn a_new_one_has_a_moment_before_it_gives_way() {
+        let start = Instant::now();
+        let mut connections = Connections::new(2, PATIENCE);
+        let (a, _) = connections.admit("a", start);
+        let (_, _) = connections.admit("b", start + PATIENCE.grace / 2);
+        let just_before = start + PATIENCE.grace - Duration::from_nanos(1);
+        assert_eq!(connections.room(just_before), Room::None { until: Some(start + PATIENCE.grace) });
+        assert_eq!(connections.room(start + PATIENCE.grace), Room::GivenWay);
+        // One that was answered has had its request.
+        connections.answering(a, just_before);
+        let b_may = start + PATIENCE.grace / 2 + PATIENCE.grace;
+        assert_eq!(connections.room(just_before), Room::None { until: Some(b_may) });
+        connections.idle(a, just_before);
+        assert_eq!(connections.room(just_before), Room::GivenWay);
+        assert_eq!(connections.admit("c", just_before).1, Some("a"));
     }
 
     #[test]
