@@ -105,3 +105,30 @@ fn what_else_clients_do_is_decoded_without_allocating() {
     let pings = wire.pipeline.stats().observed.commands().find(|(command, _)| command.label() == "ping");
     assert_eq!(pings.expect("a command").1, 110 * 50);
 }
+
+#[test]
+fn rows_are_counted_without_allocating_wherever_they_are_cut() {
+    let mut wire = Wire::new(1024);
+    let mut connection = Connection::logged_in(1, &mut wire);
+    let column = b"\x03def\0\0\0\x01c\0\x0c\x21\0\0\0\x01\0\xfd\0\0\0\0\0";
+    let head = [packet(1, b"\x01"), packet(2, column), packet(3, b"\xfe\0\0\x02\0")].concat();
+    let end = packet(200, b"\xfe\0\0\x02\0");
+    let rows = |length: usize| (4..200).flat_map(move |sequence| packet(sequence, &vec![b'x'; length]));
+    // One byte more in each: the cuts of the segments fall on every byte of the headers and of what is behind them.
+    let replies: Vec<Vec<u8>> =
+        (700..712).map(|length| [head.clone(), rows(length).collect(), end.clone()].concat()).collect();
+    let select = query("select c from t");
+    let mut round = |wire: &mut Wire| {
+        for reply in &replies {
+            connection.request(wire, &select);
+            connection.reply(wire, reply);
+        }
+    };
+    round(&mut wire);
+    let since = Since::now();
+    round(&mut wire);
+    assert_eq!((since.calls(), since.bytes()), (0, 0));
+    let observed = &wire.pipeline.stats().observed;
+    let rows: u64 = observed.statements().map(|(_, stats)| stats.rows_returned).sum();
+    assert_eq!(rows, 2 * 12 * 196);
+}

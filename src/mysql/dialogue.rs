@@ -144,6 +144,12 @@ impl Dialogue {
         if answers { self.response.skim(bytes) } else { bytes }
     }
 
+    /// Whether the server's next message is a row or a definition, or ends them.
+    #[inline]
+    pub(super) fn counts_rows(&self) -> bool {
+        matches!(self.phase, Phase::Command) && !self.pending.is_empty() && self.response.counts()
+    }
+
     /// A whole message. Inlined, as each caller has one direction.
     #[inline(always)]
     pub(super) fn message(

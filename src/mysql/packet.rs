@@ -17,6 +17,8 @@ use crate::{
 
 /// A packet of this length is continued.
 const CONTINUED: u32 = 0xff_ffff;
+/// Rows and definitions begin with less than an end (an EOF, or the OK in its place) or an error does.
+const END: u8 = 0xfe;
 
 /// One logical payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub(super) fn whole(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 pub struct Framer {
     /// Most bytes kept of a split message.
     head_limit: u16,
+    /// Whether only the first byte is, unless it says [`END`] or more.
+    counting: bool,
     header: [u8; 4],
     header_length: u8,
     sequence: u8,
@@ -98,6 +102,7 @@ impl Framer {
     pub fn new(head_limit: u16) -> Self {
         Self {
             head_limit,
+            counting: false,
             header: [0; 4],
             header_length: 0,
             sequence: 0,
@@ -111,6 +116,13 @@ impl Framer {
             head: Vec::new(),
             reserved: 0,
         }
+    }
+
+    /// Whether the messages to come are rows or definitions, up to their end: they are counted and not looked into, so of
+    /// one that is split nothing is kept.
+    #[inline]
+    pub fn expect_rows(&mut self, rows: bool) {
+        self.counting = rows;
     }
 
     /// Whether the next byte begins a message.
@@ -216,7 +228,7 @@ impl Framer {
         if !self.begun || self.header_length > 0 {
             return 0..0;
         }
-        let kept = usize::from(self.head_limit).saturating_sub(self.head.len()) as u32;
+        let kept = self.most_kept(None).saturating_sub(self.head.len()) as u32;
         let start = if self.sealed { 0 } else { kept };
         start..self.remaining.max(start)
     }
@@ -282,7 +294,7 @@ impl Framer {
     }
 
     fn keep(&mut self, bytes: &[u8], bounds: &Bounds) {
-        let room = usize::from(self.head_limit).saturating_sub(self.head.len());
+        let room = self.most_kept(bytes.first()).saturating_sub(self.head.len());
         if self.sealed || room == 0 {
             return;
         }
@@ -293,6 +305,12 @@ impl Framer {
         self.head.reserve_exact(room);
         self.head.extend_from_slice(kept.get(..room).unwrap_or(kept));
         self.sealed = wanted > capacity;
+    }
+
+    /// How long the head may be as far as it matters; `next` is the first byte to come, if it is there.
+    fn most_kept(&self, next: Option<&u8>) -> usize {
+        let counts = self.counting && self.head.first().or(next).is_some_and(|first| *first < END);
+        if counts { 1 } else { usize::from(self.head_limit) }
     }
 
     /// How long the head may be: `wanted` bytes and maybe more, or less if the shared bound has no room.

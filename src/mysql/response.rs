@@ -144,6 +144,12 @@ impl Response {
         }
     }
 
+    /// Whether the next packet only counts, unless it ends those that do: a definition or a row.
+    #[inline]
+    pub fn counts(&self) -> bool {
+        self.begun && matches!(self.stage, Stage::Columns(_) | Stage::AfterColumns | Stage::Rows)
+    }
+
     /// Passes over the packets at the start of `bytes` that only count: definitions and rows that are there to their
     /// ends, which are most of what a server sends. What is left is for [`Self::message`].
     #[inline]

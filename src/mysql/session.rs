@@ -391,6 +391,7 @@ impl Session {
         loop {
             if self.server.is_at_boundary() {
                 bytes = self.dialogue.skim(bytes);
+                self.server.expect_rows(self.dialogue.counts_rows());
             }
             let Some(message) = self.server.next(&mut bytes, at, bounds) else { break };
             let login = matches!(self.dialogue.phase, Phase::Authentication);

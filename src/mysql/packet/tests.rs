@@ -152,6 +152,29 @@ fn the_start_of_a_split_message_is_kept_up_to_the_limit_and_all_but_a_little_roo
 }
 
 #[test]
+fn of_split_rows_the_first_byte_is_kept_and_of_their_ends_all() {
+    let mut fed = Fed::new(1000);
+    fed.framer.expect_rows(true);
+    assert_eq!(kept(&mut fed, 600), 1);
+    assert_eq!(fed.bounds.used(Limit::MessageBytes), 0);
+    let end = [b"\xfe".as_slice(), &[7; 599]].concat();
+    let stream = packet(9, &end);
+    for cut in [1, 4, 5, 6, 300] {
+        let (first, second) = stream.split_at(cut);
+        assert_eq!(fed.feed(first), []);
+        let [message] = &fed.feed(second)[..] else { panic!("no message") };
+        assert_eq!((message.length, &message.head), (600, &end), "cut at {cut}");
+    }
+    // What comes is a row or an end: until that is known, nothing is needless.
+    assert_eq!(fed.feed(&stream[..4]), []);
+    assert!(fed.framer.needless().is_empty());
+    fed.framer.reset(&fed.bounds);
+    fed.framer.expect_rows(true);
+    assert_eq!(fed.feed(&packet(9, &[b'x'; 600])[..5]), []);
+    assert_eq!(fed.framer.needless(), 0..599);
+}
+
+#[test]
 fn no_room_stays_while_much_of_the_bound_is_in_use() {
     let mut fed = Fed::new(1000);
     kept(&mut fed, 200);
