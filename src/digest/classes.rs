@@ -10,6 +10,10 @@ pub(super) const DIGIT: u8 = 4;
 pub(super) const LETTER: u8 = 8;
 /// Characters that never begin anything but themselves, nor end a statement.
 pub(super) const PLAIN_SYMBOL: u8 = 16;
+/// `*`, which may end a comment whose text the server executes.
+pub(super) const STAR: u8 = 64;
+/// `.`, which may begin a number.
+pub(super) const DOT: u8 = 128;
 /// What most names are made of: letters, digits and `_`, which are in [`WORD`], too.
 pub(super) const PLAIN_WORD: u8 = 32;
 
@@ -47,6 +51,8 @@ const fn class(byte: u8) -> u8 {
         | b']'
         | b'^'
         | b'{'..=b'~' => PLAIN_SYMBOL,
+        b'*' => STAR,
+        b'.' => DOT,
         _ => 0,
     }
 }

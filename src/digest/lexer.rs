@@ -10,7 +10,9 @@ mod strings;
 use memchr::{memchr, memmem};
 
 use self::charsets::is_character_set;
-use super::classes::{DIGIT, LETTER, PLAIN_SYMBOL, PLAIN_WORD, SPACE, WORD, count, is, is_space, is_word};
+use super::classes::{
+    DIGIT, DOT, LETTER, PLAIN_SYMBOL, PLAIN_WORD, SPACE, STAR, WORD, count, is, is_space, is_word,
+};
 
 /// What a [`Token`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,32 +128,32 @@ impl<'a> Lexer<'a> {
     /// Steps over words, white space and symbols, up to a token that may be something else (or just as well may
     /// not). Much faster than [`Self::next`], and what most of a statement is made of.
     pub(super) fn skip_code(&mut self) {
-        let text = self.rest;
+        let star = if self.executed.is_none() { STAR } else { 0 };
         let mut at = 0;
         loop {
-            at += count(text.get(at..).unwrap_or_default(), LETTER | SPACE | PLAIN_SYMBOL);
-            let begun = begun_word(text.get(..at).unwrap_or_default());
-            let (first, second) = (text.get(at).copied(), text.get(at + 1).copied());
-            match first {
-                Some(b'*') if self.executed.is_none() => at += 1,
-                Some(b'.') if !second.is_some_and(|second| is(second, DIGIT)) => at += 1,
-                Some(more) if begun > 0 && is(more, PLAIN_WORD) => {
-                    let start = at - begun;
-                    at += count(text.get(at..).unwrap_or_default(), PLAIN_WORD);
-                    let next = text.get(at).copied();
-                    if is_told_by(text.get(start..at).unwrap_or_default(), next) {
-                        at = start;
+            at += count(self.rest.get(at..).unwrap_or_default(), LETTER | SPACE | PLAIN_SYMBOL | DOT | star);
+            let Some((before, behind)) = self.rest.split_at_checked(at) else { return };
+            match (before.last(), behind.first()) {
+                (Some(last), Some(next)) if is(*last, LETTER) && is(*next, PLAIN_WORD) => {
+                    let end = at + count(behind, PLAIN_WORD);
+                    if !is_plain_word(before, behind, self.rest.get(end).copied()) {
+                        at -= begun_word(before);
                         break;
                     }
+                    at = end;
                 }
-                Some(next) if begun > 0 && (next == b'\'' || is_word(next)) => {
-                    at -= begun;
+                (Some(last), Some(next)) if is(*last, LETTER) && (*next == b'\'' || is_word(*next)) => {
+                    at -= begun_word(before);
+                    break;
+                }
+                (Some(b'.'), Some(b'0'..=b'9')) => {
+                    at -= 1;
                     break;
                 }
                 _ => break,
             }
         }
-        self.rest = text.get(at..).unwrap_or_default();
+        self.rest = self.rest.get(at..).unwrap_or_default();
     }
 
     /// How many bytes stand behind the last token.
@@ -345,10 +347,19 @@ fn begun_word(text: &[u8]) -> usize {
     text.iter().rev().take_while(|byte| is(**byte, PLAIN_WORD)).count()
 }
 
-/// Whether `word`, before the byte `next`, is more than its bytes say: the prefix of a literal, a part of a longer word, or
-/// a name that the lexer goes by.
-fn is_told_by(word: &[u8], next: Option<u8>) -> bool {
-    next.is_some_and(|next| next == b'\'' || is_word(next)) || changes_sql_mode(Kind::Word, word)
+/// Whether the word that begins in `before` and goes on in `behind`, up to the byte `next`, is no more than its bytes say:
+/// not the prefix of a literal, a part of a longer word, or a name that the lexer goes by.
+fn is_plain_word(before: &[u8], behind: &[u8], next: Option<u8>) -> bool {
+    let goes_on = next.is_some_and(|next| next == b'\'' || is_word(next));
+    !goes_on && !(ends_in(before, b"sql") && begins_with(behind, b"_mode"))
+}
+
+fn ends_in(text: &[u8], word: &[u8]) -> bool {
+    text.last_chunk::<3>().is_some_and(|end| end.eq_ignore_ascii_case(word))
+}
+
+fn begins_with(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
 /// Whether a token may end what is known of the session's `sql_mode`: it names it, or another statement follows the one
