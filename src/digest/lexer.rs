@@ -11,7 +11,7 @@ use memchr::{memchr, memmem};
 
 use self::charsets::is_character_set;
 use super::classes::{
-    DIGIT, DOT, LETTER, PLAIN_SYMBOL, PLAIN_WORD, SPACE, STAR, WORD, count, is, is_space, is_word,
+    CODE, CODE_OR_STAR, DIGIT, LETTER, PLAIN_WORD, SPACE, WORD, count, is, is_space, is_word, run,
 };
 
 /// What a [`Token`] is.
@@ -128,15 +128,15 @@ impl<'a> Lexer<'a> {
     /// Steps over words, white space and symbols, up to a token that may be something else (or just as well may
     /// not). Much faster than [`Self::next`], and what most of a statement is made of.
     pub(super) fn skip_code(&mut self) {
-        let star = if self.executed.is_none() { STAR } else { 0 };
+        let code = if self.executed.is_none() { CODE_OR_STAR } else { CODE };
         let mut at = 0;
         loop {
-            at += count(self.rest.get(at..).unwrap_or_default(), LETTER | SPACE | PLAIN_SYMBOL | DOT | star);
+            at += run(self.rest.get(at..).unwrap_or_default(), code);
             let Some((before, behind)) = self.rest.split_at_checked(at) else { return };
             match (before.last(), behind.first()) {
                 (Some(last), Some(next)) if is(*last, LETTER) && is(*next, PLAIN_WORD) => {
                     let end = at + count(behind, PLAIN_WORD);
-                    if !is_plain_word(before, behind, self.rest.get(end).copied()) {
+                    if is_told_by(before, behind, self.rest.get(end).copied()) {
                         at -= begun_word(before);
                         break;
                     }
@@ -347,11 +347,11 @@ fn begun_word(text: &[u8]) -> usize {
     text.iter().rev().take_while(|byte| is(**byte, PLAIN_WORD)).count()
 }
 
-/// Whether the word that begins in `before` and goes on in `behind`, up to the byte `next`, is no more than its bytes say:
-/// not the prefix of a literal, a part of a longer word, or a name that the lexer goes by.
-fn is_plain_word(before: &[u8], behind: &[u8], next: Option<u8>) -> bool {
-    let goes_on = next.is_some_and(|next| next == b'\'' || is_word(next));
-    !goes_on && !(ends_in(before, b"sql") && begins_with(behind, b"_mode"))
+/// Whether the word that begins in `before` and goes on in `behind`, up to the byte `next`, may be more than its bytes say:
+/// the prefix of a literal, a part of a longer word, or a name that the lexer goes by.
+fn is_told_by(before: &[u8], behind: &[u8], next: Option<u8>) -> bool {
+    next.is_some_and(|next| next == b'\'' || is_word(next))
+        || (ends_in(before, b"sql") && begins_with(behind, b"_mode"))
 }
 
 fn ends_in(text: &[u8], word: &[u8]) -> bool {

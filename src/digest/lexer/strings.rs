@@ -12,7 +12,7 @@ impl Lexer<'_> {
         let identifier = quote == b'"' && self.double_quotes == DoubleQuotes::Identifier;
         let escapes = if identifier { Escapes::QuoteOnly } else { self.escapes };
         loop {
-            let at = memchr2(quote, b'\\', rest)?;
+            let at = first_of(quote, rest)?;
             let from = rest.get(at..)?;
             rest = match *from {
                 [b'\\', escaped, ..] if escapes == Escapes::Unknown && escaped == quote => return None,
@@ -54,6 +54,19 @@ impl Lexer<'_> {
             self.double_quotes = DoubleQuotes::String;
         }
         true
+    }
+}
+
+/// Where the first `quote` or backslash stands. Most strings are shorter than setting up a search takes.
+fn first_of(quote: u8, text: &[u8]) -> Option<usize> {
+    const SHORT: usize = 16;
+    let is_one = |byte: &u8| *byte == quote || *byte == b'\\';
+    match text.split_first_chunk::<SHORT>() {
+        // All are compared, which the compiler makes one comparison of.
+        Some((start, rest)) if !start.iter().fold(false, |any, byte| any | is_one(byte)) => {
+            Some(SHORT + memchr2(quote, b'\\', rest)?)
+        }
+        _ => text.iter().position(is_one),
     }
 }
 
