@@ -118,13 +118,6 @@ impl Framer {
         }
     }
 
-    /// Whether the messages to come are rows or definitions, up to their end: they are counted and not looked into, so of
-    /// one that is split nothing is kept.
-    #[inline]
-    pub fn expect_rows(&mut self, rows: bool) {
-        self.counting = rows;
-    }
-
     /// Whether the next byte begins a message.
     #[inline]
     pub fn is_at_boundary(&self) -> bool {
@@ -157,6 +150,19 @@ impl Framer {
         at: Timestamp,
         bounds: &Bounds,
     ) -> Option<Message<'m>> {
+        self.next_among_rows(bytes, at, bounds, || false)
+    }
+
+    /// The same where `rows` tells, asked at a message's start, whether it is a row or a definition, or ends them: such
+    /// are counted and not looked into, so of one that is split nothing is kept.
+    #[inline]
+    pub fn next_among_rows<'m, 'b: 'm>(
+        &'m mut self,
+        bytes: &mut &'b [u8],
+        at: Timestamp,
+        bounds: &Bounds,
+        rows: impl FnOnce() -> bool,
+    ) -> Option<Message<'m>> {
         if bytes.is_empty() && self.reserved == 0 {
             return None;
         }
@@ -174,6 +180,10 @@ impl Framer {
                 late: false,
             });
         }
+        if self.is_at_boundary() {
+            self.clear_head(bounds);
+            self.counting = rows();
+        }
         self.next_split(bytes, at, bounds)
     }
 
@@ -184,9 +194,6 @@ impl Framer {
         at: Timestamp,
         bounds: &Bounds,
     ) -> Option<Message<'m>> {
-        if self.is_at_boundary() {
-            self.clear_head(bounds);
-        }
         while !bytes.is_empty() {
             if self.remaining == 0 && !self.take_header(bytes, at) {
                 return None;

@@ -391,9 +391,9 @@ impl Session {
         loop {
             if self.server.is_at_boundary() {
                 bytes = self.dialogue.skim(bytes);
-                self.server.expect_rows(self.dialogue.counts_rows());
             }
-            let Some(message) = self.server.next(&mut bytes, at, bounds) else { break };
+            let rows = || self.dialogue.counts_rows();
+            let Some(message) = self.server.next_among_rows(&mut bytes, at, bounds, rows) else { break };
             let login = matches!(self.dialogue.phase, Phase::Authentication);
             self.dialogue.message(Direction::ToClient, &message, bounds, observer);
             if login && matches!(self.dialogue.phase, Phase::Command) {

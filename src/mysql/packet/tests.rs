@@ -27,17 +27,19 @@ struct Fed {
     framer: Framer,
     bounds: Bounds,
     now: u64,
+    rows: bool,
 }
 
 impl Fed {
     fn new(head_limit: u16) -> Self {
-        Self { framer: Framer::new(head_limit), bounds: Bounds::default(), now: 0 }
+        Self { framer: Framer::new(head_limit), bounds: Bounds::default(), now: 0, rows: false }
     }
 
     fn feed(&mut self, mut bytes: &[u8]) -> Vec<Seen> {
         self.now += 1;
         let mut messages = Vec::new();
-        while let Some(message) = self.framer.next(&mut bytes, Timestamp(self.now), &self.bounds) {
+        let (now, rows) = (Timestamp(self.now), self.rows);
+        while let Some(message) = self.framer.next_among_rows(&mut bytes, now, &self.bounds, || rows) {
             messages.push(seen(&message));
         }
         assert!(bytes.is_empty());
@@ -154,7 +156,7 @@ fn the_start_of_a_split_message_is_kept_up_to_the_limit_and_all_but_a_little_roo
 #[test]
 fn of_split_rows_the_first_byte_is_kept_and_of_their_ends_all() {
     let mut fed = Fed::new(1000);
-    fed.framer.expect_rows(true);
+    fed.rows = true;
     assert_eq!(kept(&mut fed, 600), 1);
     assert_eq!(fed.bounds.used(Limit::MessageBytes), 0);
     let end = [b"\xfe".as_slice(), &[7; 599]].concat();
@@ -169,7 +171,6 @@ fn of_split_rows_the_first_byte_is_kept_and_of_their_ends_all() {
     assert_eq!(fed.feed(&stream[..4]), []);
     assert!(fed.framer.needless().is_empty());
     fed.framer.reset(&fed.bounds);
-    fed.framer.expect_rows(true);
     assert_eq!(fed.feed(&packet(9, &[b'x'; 600])[..5]), []);
     assert_eq!(fed.framer.needless(), 0..599);
 }
