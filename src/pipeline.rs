@@ -14,7 +14,10 @@ use crate::{
     config::Counting,
     limits::{Bounds, Limit},
     mysql::compress::Codecs,
-    packet::{Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType, segment},
+    packet::{
+        CLOCK_STEP_NANOS, Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType,
+        segment,
+    },
     sample::{
         estimator::Slice,
         multiplier::Multiplier,
@@ -73,6 +76,8 @@ pub struct Pipeline {
     /// Packet time.
     now: Timestamp,
     next_tick: Timestamp,
+    /// A frame from before that tells that the clock was set back.
+    set_back: Timestamp,
 }
 
 impl Pipeline {
@@ -95,6 +100,7 @@ impl Pipeline {
             slice: None,
             now: Timestamp(0),
             next_tick: Timestamp(0),
+            set_back: Timestamp(0),
         }
     }
 
@@ -104,7 +110,7 @@ impl Pipeline {
         self.sink.recorder.stats.packets += 1;
         self.sink.recorder.stats.bytes += u64::from(frame.wire_length);
         self.sink.recorder.stats.ring_bytes += frame.bytes.len() as u64;
-        if frame.timestamp >= self.next_tick {
+        if frame.timestamp >= self.next_tick || frame.timestamp < self.set_back {
             self.tick(frame.timestamp);
         }
         match segment::decode(link, frame) {
@@ -129,6 +135,7 @@ impl Pipeline {
     /// more become gaps.
     pub fn tick(&mut self, now: Timestamp) {
         self.next_tick = Timestamp(now.0.saturating_add(TICK));
+        self.set_back = Timestamp(now.0.saturating_sub(CLOCK_STEP_NANOS));
         self.now = now;
         self.cut_if_due(now);
         match self.next_plan.take() {
@@ -339,4 +346,50 @@ fn key(segment: &Segment<'_>, direction: Direction) -> FlowKey {
         Direction::ToClient => (segment.destination, segment.source),
     };
     FlowKey { client, server }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::PortSet, packet::filter::Plan};
+
+    const HOUR: u64 = 3_600_000_000_000;
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn in_a_file_whose_clock_was_set_back_silent_connections_are_forgotten_as_otherwise() {
+        let mut pipeline = Pipeline::new(Options {
+            plan: Plan::whole(PortSet::new(&[3306]).unwrap()),
+            max_flows: 16,
+            multiplier: Multiplier::Auto,
+            census: false,
+            seed: 1,
+            counting: Counting::default(),
+        });
+        let [client, server] = [40_000, 3306].map(|port| Endpoint { address: 1, port });
+        let syn = Segment {
+            source: client,
+            destination: server,
+            sequence: 7,
+            acknowledgment: 0,
+            flags: TcpFlags(TcpFlags::SYN),
+            payload: &[],
+            cut: 0,
+        };
+        let followed = |pipeline: &mut Pipeline| -> u64 {
+            pipeline.stats().flows().map(|(_, count)| count).sum()
+        };
+        // Frames of others, by which time goes on.
+        let other = |pipeline: &mut Pipeline, at: u64| {
+            let frame = Frame { timestamp: Timestamp(at), wire_length: 60, bytes: &[] };
+            pipeline.frame(LinkType::Ethernet, &frame);
+        };
+        other(&mut pipeline, 1000 * HOUR);
+        pipeline.segment(Timestamp(1000 * HOUR), &syn);
+        assert_eq!(followed(&mut pipeline), 1);
+        for second in 0..9 * 3600 {
+            other(&mut pipeline, 990 * HOUR + second * SECOND);
+        }
+        assert_eq!(followed(&mut pipeline), 0);
+    }
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{clock, fanout::Fanout, filter::attach};
 use crate::packet::{
-    Frame, Timestamp,
+    CLOCK_STEP_NANOS, Frame, Timestamp,
     filter::{Plan, SNAPLEN, Scope, program::program, text::to_pcap_filter},
     link::LinkType,
 };
@@ -257,9 +257,6 @@ impl Live {
         NoSuchInterface { interface: self.interface.clone(), present }
     }
 }
-
-/// Packets stamped so long before the capture was opened cannot have waited in its ring.
-const CLOCK_STEP_NANOS: u64 = 10_000_000_000;
 
 impl AsFd for Live {
     fn as_fd(&self) -> BorrowedFd<'_> {

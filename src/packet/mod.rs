@@ -13,6 +13,10 @@ pub mod filter;
 pub mod link;
 pub mod segment;
 
+/// A frame stamped so much before another that was captured earlier tells that the clock was set back: those of several
+/// CPUs come out of order by milliseconds.
+pub const CLOCK_STEP_NANOS: u64 = 10_000_000_000;
+
 /// Nanoseconds since the Unix epoch, as the capture stamped the packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Timestamp(pub u64);
@@ -22,6 +26,12 @@ impl Timestamp {
     #[inline]
     pub fn nanos_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// How far time has come with a frame stamped `next`: no less far, unless the clock was set back.
+    #[inline]
+    pub fn onward(self, next: Self) -> Self {
+        if self.nanos_since(next) > CLOCK_STEP_NANOS { next } else { self.max(next) }
     }
 
     /// Nanoseconds between two times, whichever is earlier: what waits for time to pass must not wait until a clock that

@@ -105,7 +105,7 @@ pub fn replay<P: AsRef<Path>>(files: &[P], pipelines: &mut [Pipeline]) -> Result
 fn read(file: &Path, lanes: &mut [Lane]) -> Result<(), ReplayError> {
     let mut now = Timestamp(0);
     let result = for_each_frame(file, |link, frame| {
-        now = now.max(frame.timestamp);
+        now = now.onward(frame.timestamp);
         let index = lane_of(link, frame, lanes.len());
         let Some(lane) = lanes.get_mut(index) else { return };
         lane.filling.push(link, frame);
