@@ -376,9 +376,8 @@ mod tests {
             payload: &[],
             cut: 0,
         };
-        let followed = |pipeline: &mut Pipeline| -> u64 {
-            pipeline.stats().flows().map(|(_, count)| count).sum()
-        };
+        let followed =
+            |pipeline: &mut Pipeline| -> u64 { pipeline.stats().flows().map(|(_, count)| count).sum() };
         // Frames of others, by which time goes on.
         let other = |pipeline: &mut Pipeline, at: u64| {
             let frame = Frame { timestamp: Timestamp(at), wire_length: 60, bytes: &[] };

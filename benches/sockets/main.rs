@@ -174,6 +174,7 @@ fn compare(sockets: usize) -> Outcome {
         ss_costs.extend((round > 0).then_some(cost));
         (counted, ss_memory) = ((sockets, lines), memory);
     }
+    let in_a_row = in_a_row(&mut methods, rounds)?;
     let base = median(&mut ruler_costs);
     println!("\n| {sockets} sockets | CPU, ms | mean | worst | to the C dump | RSS, MB | peak | counted |");
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
@@ -182,8 +183,15 @@ fn compare(sockets: usize) -> Outcome {
         let memory = method.daemon.memory()?;
         line(method.name, method.costs, base, Some(memory), method.counted);
     }
+    line("dbwire_exporter, totals, scrape after scrape", in_a_row, base, None, counted.0 as f64);
     line("ss -Htan state all", ss_costs, base, Some((ss_memory, ss_memory)), counted.1 as f64);
     Ok(())
+}
+
+/// What scrapes of the first method cost with nothing in between: caches are warm, and no CPU has to be woken from far.
+fn in_a_row(methods: &mut [Method], rounds: usize) -> Result<Vec<Duration>, Box<dyn Error>> {
+    let method = methods.first_mut().ok_or("a method")?;
+    (0..=rounds).skip(1).map(|_| Ok(method.scrape()?.0)).collect()
 }
 
 fn line(name: &str, mut costs: Vec<Duration>, base: Duration, memory: Option<(u64, u64)>, counted: f64) {
