@@ -13,7 +13,11 @@
 //!
 //! First copy wins: bytes already delivered or held are never replaced (overlaps, retransmissions).
 
-use std::{collections::VecDeque, fmt, num::NonZeroU16};
+mod half;
+
+use std::num::NonZeroU16;
+
+use half::{Half, Held, cost};
 
 use super::{Direction, Missing, Receiver, seq};
 use crate::{
@@ -27,116 +31,6 @@ pub const PATIENCE_SEGMENTS: u16 = 16;
 /// Nanoseconds of packet time after which any hole is given up: a retransmission comes after 200 ms, its own after
 /// 400 ms and 800 ms more (RFC 6298 section 5, with Linux' minimum of 200 ms).
 pub const PATIENCE: u64 = 3_000_000_000;
-
-/// Bytes that came early.
-struct Held {
-    sequence: u32,
-    /// What the sender had received when it sent this.
-    acknowledges: Option<u32>,
-    at: Timestamp,
-    bytes: Box<[u8]>,
-    /// Bytes behind those that are not here, and why.
-    cut: u32,
-    why: Missing,
-}
-
-/// Shows nothing of the bytes.
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("Held");
-        shown.field("sequence", &self.sequence).field("length", &self.bytes.len()).field("cut", &self.cut);
-        shown.finish_non_exhaustive()
-    }
-}
-
-impl Held {
-    fn end(&self) -> u32 {
-        self.sequence.wrapping_add(self.bytes.len() as u32).wrapping_add(self.cut)
-    }
-
-    /// What it takes of the bounds.
-    fn cost(&self) -> usize {
-        cost(self.bytes.len())
-    }
-}
-
-/// What holding so many bytes takes of the bounds.
-const fn cost(bytes: usize) -> usize {
-    bytes + limits::HELD_OVERHEAD
-}
-
-/// One direction.
-#[derive(Debug, Default)]
-struct Half {
-    /// Sequence number of the next byte to deliver; valid once `started`.
-    next: u32,
-    /// Highest acknowledgment of this direction's bytes seen; valid once `acked`.
-    acknowledged: u32,
-    /// Sequence number of the FIN, once one was seen.
-    fin: Option<u32>,
-    /// Whether everything up to the FIN was delivered; `next` is then behind the FIN, which has a number of its own.
-    finished: bool,
-    /// Time of the last delivery, 0 before the first: later ones are never earlier, unless the clock was set back.
-    clock: Timestamp,
-    started: bool,
-    acked: bool,
-    /// Early segments, by sequence number, without overlaps.
-    held: VecDeque<Held>,
-}
-
-impl Half {
-    fn start(&mut self, sequence: u32) {
-        if !self.started {
-            self.started = true;
-            self.next = sequence;
-        }
-    }
-
-    fn held_bytes(&self) -> usize {
-        self.held.iter().map(Held::cost).sum()
-    }
-
-    /// Takes the first held segment.
-    fn take_held(&mut self, bounds: &Bounds) -> Option<Held> {
-        let held = self.held.pop_front()?;
-        bounds.release(Limit::TotalBytes, held.cost());
-        if self.held.is_empty() {
-            self.held = VecDeque::new();
-        }
-        Some(held)
-    }
-
-    /// A SYN tells where the stream begins, even after acknowledgments of it that were captured earlier.
-    fn restart(&mut self, sequence: u32) {
-        if self.clock == Timestamp(0) && self.held.is_empty() {
-            self.next = sequence;
-        }
-    }
-
-    /// The time of a delivery that was captured `at`: what was held is delivered no earlier than what it waited for.
-    #[inline]
-    fn reach(&mut self, at: Timestamp) -> Timestamp {
-        self.clock = self.clock.max(at);
-        self.clock
-    }
-
-    /// A segment came at `now`. Captured so long before an earlier one, it tells that the clock was set back.
-    #[inline]
-    fn follow_clock(&mut self, now: Timestamp) {
-        if self.clock.nanos_since(now) > PATIENCE {
-            self.clock = now;
-        }
-    }
-
-    /// Steps over the FIN if it is next.
-    #[inline]
-    fn pass_fin(&mut self) {
-        if self.fin == Some(self.next) && !self.finished {
-            self.finished = true;
-            self.next = self.next.wrapping_add(1);
-        }
-    }
-}
 
 /// Both directions of a connection.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use flate2::{Compression, write::ZlibEncoder};
 use super::*;
 use crate::{
     limits::{DECOMPRESSOR_BYTES, Limit},
-    mysql::tests::packet,
+    mysql::{capabilities::Capabilities, tests::packet},
 };
 
 /// `select 1` as `mysql --compress` sends it: a block that is not compressed, for being shorter than 50 bytes.
@@ -56,7 +56,7 @@ impl Unpacked {
 
     /// Decompressors under way.
     fn lent(&self) -> usize {
-        self.codecs.0.borrow().lent.len()
+        self.codecs.lent()
     }
 
     /// What came out since the last call.
