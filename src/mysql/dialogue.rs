@@ -4,6 +4,7 @@
 //! which commands wait for a response, and when the place in a direction is lost or found again.
 
 mod cut;
+mod login;
 mod schema;
 
 use super::{
@@ -11,12 +12,12 @@ use super::{
     capabilities::Capabilities,
     command::{self, Command},
     doubt::Doubt,
-    event::{Event, Login, Observer, Reply, ServerError, StatementRef},
-    handshake::{Greeting, LoginRequest},
+    event::{Event, Observer, Reply, ServerError, StatementRef},
+    handshake::Greeting,
     packet::Message,
     pending::{Pending, Queue},
     prepared::PreparedStatements,
-    response::{EOF_LENGTH, Response, Step, parse_error, parse_ok},
+    response::{EOF_LENGTH, Response, Step, parse_error},
     schema::SchemaId,
 };
 use crate::{
@@ -164,82 +165,6 @@ impl Dialogue {
             (Phase::Command, Direction::ToClient) => self.reply(message, bounds, observer),
             _ => self.before_commands(direction, message, observer),
         }
-    }
-
-    #[cold]
-    fn before_commands(&mut self, direction: Direction, message: &Message<'_>, observer: &mut impl Observer) {
-        match (self.phase, direction) {
-            (Phase::Command, _) => {}
-            (Phase::Greeting, Direction::ToClient) => self.greeting(message, observer),
-            (Phase::Login, Direction::ToServer) => self.login(message, observer),
-            (Phase::Login | Phase::Authentication, Direction::ToClient) => {
-                self.authentication(message, observer);
-            }
-            // Proofs; and what comes before the greeting is no packet.
-            (Phase::Authentication | Phase::Greeting, Direction::ToServer) => {}
-            (Phase::Tls | Phase::Ignored, _) => {}
-        }
-    }
-
-    fn greeting(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
-        if let Some(greeting) = Greeting::parse(message.head) {
-            self.capabilities = Some(greeting.capabilities);
-            self.phase = Phase::Login;
-        } else if let Some(error) = parse_error(message.head).filter(|error| error.code >= FIRST_ERROR) {
-            // Too many connections, host blocked: in place of the greeting.
-            self.refuse(error, observer);
-        } else {
-            self.phase = Phase::Ignored;
-        }
-    }
-
-    fn login(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
-        let greeting = self.capabilities.take().map(|capabilities| Greeting { capabilities });
-        let Some((request, greeting)) =
-            greeting.and_then(|greeting| Some((LoginRequest::parse(message.head, &greeting)?, greeting)))
-        else {
-            self.phase = Phase::Ignored;
-            return;
-        };
-        if request.tls {
-            self.phase = Phase::Tls;
-            observer.event(&Event::Login(Login::Tls));
-        } else {
-            self.capabilities = Some(request.capabilities & greeting.capabilities);
-            self.asked = Some(Asked::new(Some(request.user), request.schema.unwrap_or_default()));
-            self.phase = Phase::Authentication;
-        }
-    }
-
-    fn authentication(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
-        match message.head.first() {
-            Some(0x00) => {
-                observer.event(&Event::Login(Login::Ok));
-                let asked = self.asked.take();
-                observer.user(asked.as_ref().and_then(Asked::user));
-                self.schema = asked.map_or(SchemaId::NONE, |asked| observer.schema(asked.schema()));
-                if let Some((_, status)) = parse_ok(message.head)
-                    && self.capabilities.is_some_and(|flags| flags.has(Capabilities::PROTOCOL_41))
-                {
-                    self.escapes = escapes(status);
-                }
-                self.phase = Phase::Command;
-            }
-            Some(0xff) => match parse_error(message.head) {
-                Some(error) => self.refuse(error, observer),
-                None => self.phase = Phase::Ignored,
-            },
-            // A request to switch the method, or more of the exchange.
-            _ => {}
-        }
-    }
-
-    /// The server has refused the connection, and closes it.
-    fn refuse(&mut self, error: ServerError, observer: &mut impl Observer) {
-        let denied = DENIED.contains(&error.code);
-        observer.event(&Event::Login(if denied { Login::Denied } else { Login::Error }));
-        observer.event(&Event::Error(error));
-        self.phase = Phase::Ignored;
     }
 
     fn request(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
@@ -527,11 +452,3 @@ const NO_BACKSLASH_ESCAPES: u16 = 0x0200;
 fn escapes(status: u16) -> Escapes {
     if status & NO_BACKSLASH_ESCAPES != 0 { Escapes::QuoteOnly } else { Escapes::Backslash }
 }
-
-/// Lowest number of an error that a server sends (ER_HASHCHK).
-const FIRST_ERROR: u16 = 1000;
-/// Errors that say that the server refused the user, not the connection:
-/// ER_DBACCESS_DENIED_ERROR, ER_ACCESS_DENIED_ERROR, ER_ACCESS_DENIED_NO_PASSWORD_ERROR,
-/// ER_MUST_CHANGE_PASSWORD_LOGIN, ER_ACCOUNT_HAS_BEEN_LOCKED, ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK,
-/// and MariaDB's ER_ACCOUNT_HAS_BEEN_LOCKED.
-const DENIED: [u16; 7] = [1044, 1045, 1698, 1862, 3118, 3955, 4151];
