@@ -77,8 +77,8 @@ pub struct Openings<K> {
     /// By age, with their serials; some are not known any more.
     known: VecDeque<(K, u64)>,
     serial: u64,
-    /// With the number of the slice that they ended in.
-    ended: VecDeque<(K, u64)>,
+    /// With their serials, and the number of the slice that they ended in.
+    ended: VecDeque<(K, u64, u64)>,
     /// Number of the slice.
     slice: u64,
     opened: Vec<K>,
@@ -125,7 +125,7 @@ impl<K: Copy + Eq + Hash> Openings<K> {
         if !life.ended {
             return None;
         }
-        self.ended.push_back((key, self.slice));
+        self.ended.push_back((key, life.serial, self.slice));
         if self.ended.len() > MOST_ENDED {
             self.forget_ended();
         }
@@ -144,10 +144,9 @@ impl<K: Copy + Eq + Hash> Openings<K> {
             if !life.ended {
                 change = Change::Replaced;
             }
-            *life = Life { initial, serial: life.serial, ..Life::default() };
-        } else {
-            self.remember(key, initial);
+            self.lives.remove(&key);
         }
+        self.remember(key, initial);
         if self.opened.len() < MOST_OPENINGS {
             self.opened.push(key);
         } else {
@@ -180,8 +179,9 @@ impl<K: Copy + Eq + Hash> Openings<K> {
     }
 
     fn forget_ended(&mut self) {
-        if let Some((key, _)) = self.ended.pop_front()
-            && self.lives.get(&key).is_some_and(|life| life.ended)
+        // Between the same ends another may live, or have ended since.
+        if let Some((key, serial, _)) = self.ended.pop_front()
+            && self.lives.get(&key).is_some_and(|life| life.serial == serial)
         {
             self.lives.remove(&key);
         }
@@ -208,7 +208,7 @@ impl<K: Copy + Eq + Hash> Openings<K> {
         let of = |key: K| Opening { key, bytes: self.lives.get(&key).and_then(|life| life.bytes) };
         let opened = std::mem::take(&mut self.opened).into_iter().map(of).collect();
         self.slice += 1;
-        while self.ended.front().is_some_and(|(_, slice)| slice + ENDED_SLICES < self.slice) {
+        while self.ended.front().is_some_and(|(_, _, slice)| slice + ENDED_SLICES < self.slice) {
             self.forget_ended();
         }
         opened
@@ -275,6 +275,27 @@ mod tests {
         }
         assert_eq!(openings.ended.len(), openings.lives.len());
         assert!(openings.known.len() <= SPARE_PLACES + 200);
+    }
+
+    #[test]
+    fn whose_ends_are_used_again_is_remembered_for_as_long_as_any() {
+        let mut openings = Openings::default();
+        let live = |openings: &mut Openings<u32>, initial| {
+            assert_eq!(openings.segment(1, syn(initial)), Some(Change::Opened));
+            openings.segment(1, fin(true, initial + 1, 5));
+            assert_eq!(openings.segment(1, fin(false, 9, 0)), Some(Change::Finished));
+        };
+        live(&mut openings, 100);
+        (0..ENDED_SLICES).for_each(|_| drop(openings.take()));
+        live(&mut openings, 200);
+        // The first has been forgotten by the end of these, the second has not.
+        for _ in 0..ENDED_SLICES {
+            assert_eq!(openings.segment(1, fin(false, 9, 0)), None, "sent again");
+            assert_eq!(openings.segment(1, fin(true, 201, 5)), None, "sent again");
+            openings.take();
+        }
+        openings.take();
+        assert!(openings.lives.is_empty() && openings.ended.is_empty());
     }
 
     #[test]
