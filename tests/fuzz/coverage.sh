@@ -13,12 +13,12 @@ parsers='
 link                  | packet/link.rs
 IP and TCP            | packet/segment.rs
 capture filter        | packet/filter.rs packet/filter/text.rs packet/filter/program.rs
-stream                | stream/assembler.rs stream/flows.rs stream/seq.rs stream/key.rs
-MySQL, both ways      | mysql/packet.rs mysql/bytes.rs mysql/session.rs mysql/dialogue.rs mysql/resync.rs mysql/pending.rs mysql/doubt.rs
+stream                | stream/assembler.rs stream/assembler/half.rs stream/flows.rs stream/seq.rs stream/key.rs
+MySQL, both ways      | mysql/packet.rs mysql/bytes.rs mysql/session.rs mysql/dialogue.rs mysql/dialogue/login.rs mysql/resync.rs mysql/pending.rs mysql/doubt.rs
 MySQL, to the server  | mysql/command.rs mysql/handshake.rs mysql/statement.rs mysql/prepared.rs mysql/asked.rs
 MySQL, to the client  | mysql/response.rs mysql/dialogue/cut.rs
 PROXY protocol        | mysql/proxy.rs
-compression           | mysql/compress.rs
+compression           | mysql/compress.rs mysql/compress/codecs.rs
 TLS records           | mysql/tls.rs mysql/tls/record.rs mysql/tls/hello.rs mysql/tls/cut.rs
 digest                | digest/lexer.rs digest/lexer/charsets.rs digest/lexer/strings.rs digest/normalize.rs digest/text.rs digest/repeats.rs digest/cache.rs digest/kind.rs digest/trace.rs digest/used.rs
 netlink               | sockets/inet_diag.rs sockets/tcp_info.rs
