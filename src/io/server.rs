@@ -130,22 +130,21 @@ impl Server {
         Ok(accepted)
     }
 
-    /// Before somebody gives way, requests that have come are read: who sent one waits for an answer, not for nothing.
+    /// Before somebody gives way, requests that have come are read: who sent one waits for an answer, not for nothing. To
+    /// yield lets all run whose sockets have something.
     async fn wait_for_room(&self) {
-        let mut read = false;
+        let room = || self.connections().room(Instant::now());
         loop {
-            let room = self.connections().room(Instant::now());
-            match room {
-                Room::Free => return,
-                Room::GivenWay if read => return,
-                Room::GivenWay => {
-                    tokio::task::yield_now().await;
-                    read = true;
-                }
-                Room::None { until: None } => self.room.notified().await,
+            if room() == Room::GivenWay {
+                tokio::task::yield_now().await;
+            }
+            let ended_or_answered = self.room.notified();
+            match room() {
+                Room::Free | Room::GivenWay => return,
+                Room::None { until: None } => ended_or_answered.await,
+                // Late or not, it is looked again.
                 Room::None { until: Some(until) } => {
-                    let _ = tokio::time::timeout_at(until.into(), self.room.notified()).await;
-                    read = false;
+                    let _ = tokio::time::timeout_at(until.into(), ended_or_answered).await;
                 }
             }
         }

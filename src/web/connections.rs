@@ -2,8 +2,8 @@
 //!
 //! A client that has sent no whole request yet, or is between two, waits for nothing: when the table is full the one
 //! that has been so for longest gives way to a new one. Clients that open connections and hold them can so not keep
-//! others out, however many they are. A new one has a moment for its first request before it may have to: of a thousand
-//! scrapers that come at once none is turned away for another that came later.
+//! others out, however many they are. A new one has a moment for its first request before it may have to: one who asks
+//! at once is not turned away for another that came later.
 
 use std::{
     collections::BTreeMap,
