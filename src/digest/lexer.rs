@@ -134,17 +134,13 @@ impl<'a> Lexer<'a> {
             at += run(self.rest.get(at..).unwrap_or_default(), code);
             let Some((before, behind)) = self.rest.split_at_checked(at) else { return };
             match (before.last(), behind.first()) {
-                (Some(last), Some(next)) if is(*last, LETTER) && is(*next, PLAIN_WORD) => {
+                (Some(last), Some(next)) if is(*last, LETTER) && goes_on(*next) => {
                     let end = at + count(behind, PLAIN_WORD);
-                    if is_told_by(before, behind, self.rest.get(end).copied()) {
+                    if is_told_by(self.rest, at, end) {
                         at -= begun_word(before);
                         break;
                     }
                     at = end;
-                }
-                (Some(last), Some(next)) if is(*last, LETTER) && (*next == b'\'' || is_word(*next)) => {
-                    at -= begun_word(before);
-                    break;
                 }
                 (Some(b'.'), Some(b'0'..=b'9')) => {
                     at -= 1;
@@ -347,20 +343,20 @@ fn begun_word(text: &[u8]) -> usize {
     text.iter().rev().take_while(|byte| is(**byte, PLAIN_WORD)).count()
 }
 
-/// Whether the word that begins in `before` and goes on in `behind`, up to the byte `next`, may be more than its bytes say:
-/// the prefix of a literal, a part of a longer word, or a name that the lexer goes by.
-fn is_told_by(before: &[u8], behind: &[u8], next: Option<u8>) -> bool {
-    next.is_some_and(|next| next == b'\'' || is_word(next))
-        || (ends_in(before, b"sql") && begins_with(behind, b"_mode"))
+/// Whether `next` makes another token of the letters before it: a longer word, or a literal that they are the prefix of.
+fn goes_on(next: u8) -> bool {
+    next == b'\'' || is_word(next)
 }
 
-fn ends_in(text: &[u8], word: &[u8]) -> bool {
-    text.last_chunk::<3>().is_some_and(|end| end.eq_ignore_ascii_case(word))
+/// Whether the word of `text` whose letters end at `letters` and that ends at `end`, as far as it is plain, may be more than
+/// its bytes say: the prefix of a literal, a part of a longer word, or a name that the lexer goes by.
+fn is_told_by(text: &[u8], letters: usize, end: usize) -> bool {
+    let name = letters.checked_sub(SQL_MODE_LETTERS).and_then(|start| text.get(start..end));
+    text.get(end).copied().is_some_and(goes_on) || name.is_some_and(|name| changes_sql_mode(Kind::Word, name))
 }
 
-fn begins_with(text: &[u8], word: &[u8]) -> bool {
-    text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
-}
+/// Letters of `sql_mode` before its `_`.
+const SQL_MODE_LETTERS: usize = 3;
 
 /// Whether a token may end what is known of the session's `sql_mode`: it names it, or another statement follows the one
 /// that has changed it.

@@ -141,14 +141,19 @@ impl Dialogue {
     /// Passes over what the server sends, from a packet's first byte on, as far as it only counts.
     #[inline]
     pub(super) fn skim<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let answers = matches!(self.phase, Phase::Command) && !self.pending.is_empty();
-        if answers { self.response.skim(bytes) } else { bytes }
+        if self.is_answered() { self.response.skim(bytes) } else { bytes }
     }
 
     /// Whether the server's next message is a row or a definition, or ends them.
     #[inline]
     pub(super) fn counts_rows(&self) -> bool {
-        matches!(self.phase, Phase::Command) && !self.pending.is_empty() && self.response.counts()
+        self.is_answered() && self.response.counts()
+    }
+
+    /// Whether what the server sends answers a command.
+    #[inline]
+    fn is_answered(&self) -> bool {
+        matches!(self.phase, Phase::Command) && !self.pending.is_empty()
     }
 
     /// A whole message. Inlined, as each caller has one direction.

@@ -17,8 +17,9 @@ use crate::{
 
 /// A packet of this length is continued.
 const CONTINUED: u32 = 0xff_ffff;
-/// Rows and definitions begin with less than an end (an EOF, or the OK in its place) or an error does.
-const END: u8 = 0xfe;
+/// Rows and definitions begin with less than this, an end (an EOF, or the OK in its place) or an error with no less. Only a
+/// row of 16 MiB may, too.
+pub(super) const END: u8 = 0xfe;
 
 /// One logical payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

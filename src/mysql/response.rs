@@ -10,7 +10,7 @@ use super::{
     capabilities::Capabilities,
     command::{self, Command},
     event::ServerError,
-    packet::{self, Message},
+    packet::{self, END, Message},
 };
 
 /// `SERVER_MORE_RESULTS_EXISTS`: another result follows in the same response.
@@ -168,7 +168,7 @@ impl Response {
         }
         if matches!(self.stage, Stage::AfterColumns | Stage::Rows) {
             // A whole packet of these first bytes is an end or an error: rows of 16 MiB are continued.
-            while let Some((_, [..0xfe, ..], rest)) = packet::whole(bytes) {
+            while let Some((_, [..END, ..], rest)) = packet::whole(bytes) {
                 self.rows += 1;
                 self.stage = Stage::Rows;
                 bytes = rest;

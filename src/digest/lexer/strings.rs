@@ -62,7 +62,7 @@ fn first_of(quote: u8, text: &[u8]) -> Option<usize> {
     const SHORT: usize = 16;
     let is_one = |byte: &u8| *byte == quote || *byte == b'\\';
     match text.split_first_chunk::<SHORT>() {
-        // All are compared, which the compiler makes one comparison of.
+        // All are compared, so that it can be one comparison.
         Some((start, rest)) if !start.iter().fold(false, |any, byte| any | is_one(byte)) => {
             Some(SHORT + memchr2(quote, b'\\', rest)?)
         }
