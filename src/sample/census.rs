@@ -3,10 +3,16 @@
 //! The auxiliary variable is `x = min(Δdata segments in, Δdata segments out)`, which is very nearly a connection's
 //! number of requests: a large request inflates only the first, a large reply only the second.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 /// Sockets of a census. With more there is none: a part of them would make wrong weights.
 pub const MOST_SOCKETS: usize = 1 << 16;
+
+/// Half of what a connection did so long ago counts as its activity. The last slice alone would not tell: it may have been
+/// short, and who was just waiting in it is not idle.
+const HALF_FORGOTTEN: Duration = Duration::from_secs(10);
 
 /// A connection as the kernel describes it (`struct tcp_info`, include/uapi/linux/tcp.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +47,8 @@ impl Socket {
 struct Entry<K> {
     key: K,
     socket: Socket,
-    /// x since the census before, if it was there then.
-    requests: u32,
-    lasts: bool,
+    /// Its x of late, up to here: what is longer ago counts for less. 0 where it was not compared with a census before.
+    activity: f32,
     /// Whether it is the server's end.
     server: bool,
 }
@@ -71,7 +76,7 @@ impl<K: Copy + Ord> Listing<K> {
     pub fn add(&mut self, key: K, socket: Socket, server: bool) {
         self.sockets += 1;
         if self.entries.len() < MOST_SOCKETS {
-            self.entries.push(Entry { key, socket, requests: 0, lasts: false, server });
+            self.entries.push(Entry { key, socket, activity: 0.0, server });
         }
     }
 
@@ -126,35 +131,50 @@ impl<K: Copy + Ord> Census<K> {
         self.entries.is_empty()
     }
 
-    /// Finds out which connections there were `before`, and what they have done since.
-    pub fn compare(&mut self, before: &Self) {
-        let mut earlier = before.entries.iter().peekable();
+    /// Finds out how active each connection has been of late, the census `before` being so long ago.
+    pub fn compare(&mut self, before: &Self, elapsed: Duration) {
+        let kept = 0.5_f32.powf(elapsed.as_secs_f32() / HALF_FORGOTTEN.as_secs_f32());
+        let mut earlier = Walk::new(before);
         for now in &mut self.entries {
-            while earlier.next_if(|earlier| earlier.key < now.key).is_some() {}
-            let same =
-                |earlier: &&&Entry<K>| earlier.key == now.key && earlier.socket.cookie == now.socket.cookie;
-            let twin = earlier.peek().filter(same);
-            now.lasts = twin.is_some();
-            now.requests = twin.map_or(0, |earlier| now.socket.requests_since(&earlier.socket));
+            now.activity = match earlier.find(now) {
+                Some(twin) => now.socket.requests_since(&twin.socket) as f32 + kept * twin.activity,
+                None => now.socket.requests() as f32,
+            };
         }
     }
 
-    /// Connections there were at the census that it was compared with, with x in between.
-    pub fn lasting(&self) -> impl Iterator<Item = (&K, &Socket, u32)> {
-        let lasting = self.entries.iter().filter(|entry| entry.lasts);
-        lasting.map(|entry| (&entry.key, &entry.socket, entry.requests))
+    /// Connections there were `before`, with x since.
+    pub fn lasting<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a K, &'a Socket, u32)> {
+        let mut earlier = Walk::new(before);
+        self.entries.iter().filter_map(move |now| {
+            let twin = earlier.find(now)?;
+            Some((&now.key, &now.socket, now.socket.requests_since(&twin.socket)))
+        })
     }
 
-    /// Connections there were `before` and are not now, with their x up to then.
-    pub fn ended<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a K, &'a Socket, u32)> {
-        let mut now = self.entries.iter().peekable();
+    /// Connections there were `before` and are not now, with how active they were up to then.
+    pub fn ended<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (&'a K, &'a Socket, f64)> {
+        let mut now = Walk::new(self);
         before.entries.iter().filter_map(move |earlier| {
-            while now.next_if(|now| now.key < earlier.key).is_some() {}
-            let is_there = now
-                .peek()
-                .is_some_and(|now| now.key == earlier.key && now.socket.cookie == earlier.socket.cookie);
-            (!is_there).then_some((&earlier.key, &earlier.socket, earlier.requests))
+            let ended = now.find(earlier).is_none();
+            ended.then_some((&earlier.key, &earlier.socket, f64::from(earlier.activity)))
         })
+    }
+}
+
+/// Goes through a census beside another one.
+struct Walk<'a, K>(std::iter::Peekable<std::slice::Iter<'a, Entry<K>>>);
+
+impl<'a, K: Copy + Ord> Walk<'a, K> {
+    fn new(census: &'a Census<K>) -> Self {
+        Self(census.entries.iter().peekable())
+    }
+
+    /// The same connection here. Asked for in the order of keys.
+    fn find(&mut self, other: &Entry<K>) -> Option<&'a Entry<K>> {
+        while self.0.next_if(|entry| entry.key < other.key).is_some() {}
+        let found = *self.0.peek()?;
+        (found.key == other.key && found.socket.cookie == other.socket.cookie).then_some(found)
     }
 }
 
@@ -184,13 +204,27 @@ mod tests {
     fn another_cookie_is_another_connection() {
         let mut first =
             census([(3, 3), (1, 1), (2, 2)].map(|(key, cookie)| (key, socket(cookie, 5, 5), true)));
-        first.compare(&census([(3, socket(3, 1, 1), true)]));
-        let mut now = census([(4, 4), (2, 9), (1, 1)].map(|(key, cookie)| (key, socket(cookie, 8, 7), true)));
-        now.compare(&first);
-        assert_eq!(now.lasting().map(|(key, _, x)| (*key, x)).collect::<Vec<_>>(), [(1, 2)]);
-        let ended: Vec<_> = now.ended(&first).map(|(key, _, x)| (*key, x)).collect();
-        assert_eq!(ended, [(2, 0), (3, 4)]);
+        first.compare(&census([(3, socket(3, 1, 1), true)]), Duration::ZERO);
+        let now = census([(4, 4), (2, 9), (1, 1)].map(|(key, cookie)| (key, socket(cookie, 8, 7), true)));
+        assert_eq!(now.lasting(&first).map(|(key, _, x)| (*key, x)).collect::<Vec<_>>(), [(1, 2)]);
+        let ended: Vec<_> = now.ended(&first).map(|(key, _, activity)| (*key, activity)).collect();
+        assert_eq!(ended, [(2, 5.0), (3, 4.0)], "since it was opened, and since the census before");
         assert_eq!((now.get(&2).unwrap().cookie, now.get(&3)), (9, None));
+    }
+
+    #[test]
+    fn what_a_connection_did_is_forgotten_by_and_by_not_with_each_census() {
+        let mut before = census([(1, socket(1, 0, 0), true)]);
+        for (requests, elapsed, activity) in
+            [(800, 0, 800.0), (800, 1, 746.4), (900, 10, 473.2), (900, 600, 0.0)]
+        {
+            let mut now = census([(1, socket(1, requests, requests), true)]);
+            now.compare(&before, Duration::from_secs(elapsed));
+            let ended = census([]);
+            let (_, _, of_late) = ended.ended(&now).next().unwrap();
+            assert!((of_late - activity).abs() < 0.1, "{of_late}");
+            before = now;
+        }
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Stratum {
     }
 }
 
-/// Those that were there `before`; `now` has been compared with it.
+/// Those that were there `before`.
 pub fn lasting<K: Copy + Ord>(
     before: &Census<K>,
     now: &Census<K>,
@@ -97,7 +97,7 @@ pub fn lasting<K: Copy + Ord>(
     class: SampleClass,
 ) -> Stratum {
     let mut stratum = Stratum::default();
-    for (key, socket, x) in now.lasting() {
+    for (key, socket, x) in now.lasting(before) {
         let x = f64::from(x);
         stratum.all += x;
         if class.contains(socket.client_port) {
@@ -126,7 +126,7 @@ fn add_ended<K: Copy + Ord>(
     let unit = if queries > 0.0 { (stratum.sampled / queries).min(1.0) } else { 1.0 };
     let (mut all, mut sampled, mut x_sampled) = (0.0, 0.0, 0.0);
     for (key, socket, activity) in now.ended(before) {
-        let busy = 1.0 + f64::from(activity);
+        let busy = 1.0 + activity;
         all += busy;
         if class.contains(socket.client_port) {
             sampled += busy;
@@ -188,6 +188,8 @@ pub fn variances(strata: [(&Stratum, Option<f64>); 2]) -> [f64; 3] {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{
         super::census::{Listing, Socket},
         *,
@@ -210,8 +212,7 @@ mod tests {
 
     /// The stratum between two censuses, the second of which has so many queries decoded.
     fn between(before: &Census<u16>, now: &[(u16, u64, u32)], queries: &[(u16, f64)]) -> Stratum {
-        let mut now = census(now);
-        now.compare(before);
+        let now = census(now);
         let decoded: Vec<_> = queries.iter().map(|(port, queries)| (*port, [*queries, 0.0, 0.0])).collect();
         lasting(before, &now, &decoded.into(), class())
     }
@@ -241,10 +242,21 @@ mod tests {
     fn connections_that_ended_do_not_lend_their_requests_the_weight_of_the_rest() {
         // The pool of 2 and 4 has gone; 6 is nearly idle, 8 is busy.
         let mut before = census(&[(2, 1, 99), (4, 2, 299), (6, 3, 0), (8, 4, 0)]);
-        before.compare(&census(&[(2, 1, 0), (4, 2, 0)]));
+        before.compare(&census(&[(2, 1, 0), (4, 2, 0)]), Duration::ZERO);
         let stratum = between(&before, &[(6, 3, 1), (8, 4, 5000)], &[(2, 9999.0), (6, 1.0)]);
         let weight = stratum.weight(0.0).unwrap();
         assert!((weight - (1.0 + 5000.0 + 4.0 * 9999.0) / 10_000.0).abs() < 1e-9, "{weight}");
+    }
+
+    #[test]
+    fn what_connections_that_ended_did_in_a_moment_before_does_not_tell_how_busy_they_were() {
+        let at = |sampled, other| census(&[(2, 1, sampled), (4, 2, other), (6, 3, sampled), (8, 4, other)]);
+        let (first, mut second, mut third) = (at(0, 0), at(5000, 5000), at(5001, 5200));
+        second.compare(&first, Duration::from_secs(5));
+        third.compare(&second, Duration::from_millis(50));
+        let stratum = between(&third, &[], &[(2, 5000.0), (6, 5000.0)]);
+        let weight = stratum.weight(0.0).unwrap();
+        assert!((2.0..2.1).contains(&weight), "{weight}");
     }
 
     #[test]

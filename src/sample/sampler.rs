@@ -115,7 +115,7 @@ impl<K: Copy + Ord> Sampler<K> {
         self.state.censuses[0] += 1;
         let weights = match self.before.take() {
             Some(before) => {
-                now.compare(&before);
+                now.compare(&before, elapsed);
                 self.weigh(&before, &now, slice, elapsed, client_port)
             }
             None => self.without_census(&slice),
