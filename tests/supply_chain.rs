@@ -23,15 +23,30 @@ const ALLOWED: &[&str] = &[
     "Zlib",
 ];
 
-/// Every package that `Cargo.lock` names, as `cargo metadata` describes it, without asking a network.
+/// Every package that `Cargo.lock` names for this platform, as `cargo metadata` describes it, without asking a network. Those
+/// for others are no part of the program, and where it was just built for the first time they are not there.
 fn packages() -> Vec<Value> {
+    let about_cargo = cargo(&["-vV"]);
+    let host = about_cargo.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let arguments =
-        ["metadata", "--locked", "--offline", "--format-version", "1", "--manifest-path", manifest];
+    let metadata = cargo(&[
+        "metadata",
+        "--locked",
+        "--offline",
+        "--format-version=1",
+        "--filter-platform",
+        host,
+        "--manifest-path",
+        manifest,
+    ]);
+    let metadata: Value = serde_json::from_str(&metadata).unwrap();
+    metadata["packages"].as_array().unwrap().clone()
+}
+
+fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    metadata["packages"].as_array().unwrap().clone()
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// SPDX, and the slash that older crates write for OR.
