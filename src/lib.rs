@@ -43,6 +43,8 @@ pub mod report;
 #[cfg(feature = "capture")]
 pub mod sample;
 #[cfg(feature = "capture")]
+pub mod slots;
+#[cfg(feature = "capture")]
 pub mod stats;
 #[cfg(feature = "capture")]
 pub mod stream;

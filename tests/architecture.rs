@@ -17,10 +17,11 @@ use source::{Source, sources};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("packet", &["config", "sample"]),
-    ("stream", &["limits", "packet"]),
+    ("slots", &[]),
+    ("stream", &["limits", "packet", "slots"]),
     ("digest", &[]),
     ("mysql", &["digest", "limits", "packet", "stream"]),
-    ("sample", &[]),
+    ("sample", &["slots"]),
     ("stats", &["config", "digest", "limits", "mysql", "packet", "sample"]),
     ("pipeline", &["config", "digest", "limits", "mysql", "packet", "sample", "stats", "stream"]),
     ("sockets", &[]),
@@ -34,7 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Modules that read bytes from the network or the kernel.
-const UNTRUSTED: &[&str] = &["packet", "stream", "mysql", "digest", "sockets"];
+const UNTRUSTED: &[&str] = &["packet", "slots", "stream", "mysql", "digest", "sockets"];
 
 /// Crates and parts of `std` that do I/O, start threads or read clocks.
 const IO_ONLY: &[&str] = &[

@@ -4,10 +4,7 @@
 //! that a SYN flood cannot push out connections that carry traffic. An ended connection lingers for
 //! [`LINGER`], so that duplicates and stragglers of its last segments are not taken for a new connection.
 
-use std::{cell::Cell, collections::VecDeque, hash::BuildHasher};
-
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use std::{cell::Cell, collections::VecDeque};
 
 use super::{
     Direction, Receiver,
@@ -17,6 +14,7 @@ use super::{
 use crate::{
     limits::{Bounds, Limit},
     packet::{Segment, TcpFlags, Timestamp},
+    slots::{Slots, Ticket},
 };
 
 /// Nanoseconds an ended connection is remembered.
@@ -85,7 +83,6 @@ enum Phase {
 
 #[derive(Debug)]
 struct Flow<S> {
-    ends: Ends,
     assembler: Assembler,
     session: S,
     last_seen: Timestamp,
@@ -108,36 +105,24 @@ struct Seen<'a> {
     segment: &'a Segment<'a>,
 }
 
-/// A flow and when it was put into its slot, to tell it from a later one in the same slot.
+/// A flow, and when it came into a queue.
 #[derive(Debug, Clone, Copy)]
-struct Ticket {
-    slot: u32,
-    /// Wraps after four thousand million connections: one that old holds no ticket any more.
-    serial: u32,
+struct Queued {
+    ticket: Ticket,
     at: Timestamp,
-}
-
-#[derive(Debug)]
-struct Slot<S> {
-    serial: u32,
-    flow: Option<Flow<S>>,
 }
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct FlowTable<S> {
     max_flows: usize,
-    hasher: FixedState,
-    index: HashTable<u32>,
+    flows: Slots<Ends, Flow<S>>,
     /// In which slot a connection may be, by its client's port: most segments are of connections that had another lately.
     guesses: Box<[Cell<u32>; GUESSES]>,
-    slots: Vec<Slot<S>>,
-    free: Vec<u32>,
     half_open: VecDeque<Ticket>,
-    ended: VecDeque<Ticket>,
+    ended: VecDeque<Queued>,
     /// Those that hold something back, and some that did; the one that has done so longest first.
     stalled: VecDeque<Ticket>,
-    serial: u32,
     /// How often the connections to be captured were chosen anew.
     selection: u32,
     sweep: usize,
@@ -148,17 +133,14 @@ pub struct FlowTable<S> {
 impl<S> FlowTable<S> {
     /// An empty table for at most `max_flows` connections (at least 4).
     pub fn new(max_flows: usize, seed: u64) -> Self {
+        let max_flows = max_flows.max(4);
         Self {
-            max_flows: max_flows.max(4),
-            hasher: FixedState::with_seed(seed),
-            index: HashTable::new(),
+            max_flows,
+            flows: Slots::new(max_flows, seed),
             guesses: Box::new([const { Cell::new(0) }; GUESSES]),
-            slots: Vec::new(),
-            free: Vec::new(),
             half_open: VecDeque::new(),
             ended: VecDeque::new(),
             stalled: VecDeque::new(),
-            serial: 0,
             selection: 0,
             sweep: 0,
             sweeps_left: STALE_SWEEP,
@@ -167,12 +149,12 @@ impl<S> FlowTable<S> {
 
     /// Connections in the table, lingering ones included.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.flows.len()
     }
 
     /// Whether the table is empty.
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.flows.is_empty()
     }
 
     /// Whether there is a connection with these ends.
@@ -228,7 +210,7 @@ impl<S> FlowTable<S> {
         let Some(slot) = self.find(key).filter(|slot| !self.is_successor(*slot, direction, segment)) else {
             return false;
         };
-        if let Some(Slot { flow: Some(flow), .. }) = self.slots.get_mut(slot as usize) {
+        if let Some((_, _, flow)) = self.flows.get_mut(slot) {
             flow.selection = self.selection.wrapping_sub(1);
         }
         self.advance(slot, Seen { key, direction, at, segment }, bounds, handler);
@@ -239,14 +221,14 @@ impl<S> FlowTable<S> {
     pub fn tick(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) {
         self.sweeps_left = STALE_SWEEP;
         self.tick_stalled(now, bounds, handler);
-        while let Some(ticket) = self.ended.front().copied() {
-            if now.abs_diff(ticket.at) < LINGER {
+        while let Some(ended) = self.ended.front().copied() {
+            if now.abs_diff(ended.at) < LINGER {
                 break;
             }
             self.ended.pop_front();
-            self.remove_ticket(ticket, bounds, handler);
+            self.remove_ticket(ended.ticket, bounds, handler);
         }
-        for _ in 0..SWEEP.min(self.slots.len()) {
+        for _ in 0..SWEEP.min(self.flows.places()) {
             let slot = self.next_swept();
             if self.is_silent(slot, IDLE, now) {
                 self.remove(slot, bounds, handler);
@@ -256,8 +238,8 @@ impl<S> FlowTable<S> {
 
     /// The input has ended: everything held is delivered. Connections stay open: nobody saw them end.
     pub fn finish(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
-        for flow in self.slots.iter_mut().filter_map(|slot| slot.flow.as_mut()) {
-            let key = flow.ends.key();
+        for (ends, flow) in self.flows.iter_mut() {
+            let key = ends.key();
             flow.assembler.flush(bounds, &mut handler.receiver(&key, &mut flow.session, bounds));
             if flow.phase != Phase::Ended {
                 handler.left_open(&key, &mut flow.session);
@@ -274,8 +256,7 @@ impl<S> FlowTable<S> {
         bounds: &Bounds,
         handler: &mut impl Handler<S>,
     ) {
-        let Some(Slot { serial, flow: Some(flow) }) = self.slots.get_mut(slot as usize) else { return };
-        let ticket = Ticket { slot, serial: *serial, at };
+        let Some((ticket, _, flow)) = self.flows.get_mut(slot) else { return };
         flow.last_seen = at;
         if flow.selection != self.selection {
             flow.selection = self.selection;
@@ -315,7 +296,7 @@ impl<S> FlowTable<S> {
             if let Some(ending) = ending {
                 flow.phase = Phase::Ended;
                 handler.closed(key, &mut flow.session, ending);
-                self.ended.push_back(ticket);
+                self.ended.push_back(Queued { ticket, at });
             }
         }
         if flow.assembler.is_stalled() && !flow.listed {
@@ -329,13 +310,13 @@ impl<S> FlowTable<S> {
     #[inline]
     fn trim_queues(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
         if self.ended.len() >= self.max_flows
-            && let Some(ticket) = self.ended.pop_front()
+            && let Some(ended) = self.ended.pop_front()
         {
-            self.remove_ticket(ticket, bounds, handler);
+            self.remove_ticket(ended.ticket, bounds, handler);
         }
         if self.stalled.len() > self.max_flows + self.max_flows / 2 {
-            let slots = &self.slots;
-            self.stalled.retain(|ticket| ticketed(slots, *ticket).is_some_and(|flow| flow.listed));
+            let flows = &self.flows;
+            self.stalled.retain(|ticket| flows.at(*ticket).is_some_and(|flow| flow.listed));
         }
     }
 
@@ -345,15 +326,10 @@ impl<S> FlowTable<S> {
         while bounds.is_crowded()
             && let Some(ticket) = self.stalled.pop_front()
         {
-            let Some(Slot { serial, flow: Some(flow) }) = self.slots.get_mut(ticket.slot as usize) else {
-                continue;
-            };
-            if *serial == ticket.serial {
-                bounds.hit(Limit::TotalBytes);
-                flow.assembler
-                    .flush(bounds, &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds));
-                flow.listed = false;
-            }
+            let Some((ends, flow)) = self.flows.at_mut(ticket) else { continue };
+            bounds.hit(Limit::TotalBytes);
+            flow.assembler.flush(bounds, &mut handler.receiver(&ends.key(), &mut flow.session, bounds));
+            flow.listed = false;
         }
     }
 
@@ -376,7 +352,6 @@ impl<S> FlowTable<S> {
         }
         let start = if opening { Start::Opening } else { Start::MidStream };
         let flow = Flow {
-            ends: Ends::of(key),
             assembler: Assembler::default(),
             session: handler.start(start),
             last_seen: at,
@@ -386,39 +361,12 @@ impl<S> FlowTable<S> {
             listed: false,
             selection: self.selection,
         };
-        let ticket = self.insert(flow, at);
+        let ticket = self.flows.insert(Ends::of(key), flow);
         if !payload {
             self.half_open.push_back(ticket);
             self.trim_half_open(bounds, handler);
         }
         Some(ticket.slot)
-    }
-
-    fn insert(&mut self, flow: Flow<S>, at: Timestamp) -> Ticket {
-        self.serial = self.serial.wrapping_add(1);
-        let serial = self.serial;
-        let hash = self.hasher.hash_one(flow.ends.key());
-        let slot = match self.free.pop() {
-            Some(slot) => slot,
-            None => {
-                // By doubling, but never beyond what can be used.
-                if self.slots.len() == self.slots.capacity() {
-                    let length = self.slots.len();
-                    self.slots.reserve_exact(length.max(16).min(self.max_flows.saturating_sub(length)));
-                }
-                self.slots.push(Slot { serial, flow: None });
-                (self.slots.len() - 1) as u32
-            }
-        };
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Slot { serial, flow: Some(flow) };
-        }
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.index.insert_unique(hash, slot, |&slot| match slots.get(slot as usize) {
-            Some(Slot { flow: Some(flow), .. }) => hasher.hash_one(flow.ends.key()),
-            _ => 0,
-        });
-        Ticket { slot, serial, at }
     }
 
     /// Whether a SYN starts a new connection between the ends of the one in `slot`.
@@ -427,7 +375,7 @@ impl<S> FlowTable<S> {
         if !syn || direction != Direction::ToServer {
             return false;
         }
-        self.flow(slot).is_some_and(|flow| match flow.initial {
+        self.flows.get(slot).is_some_and(|(_, flow)| match flow.initial {
             Some(initial) => initial != segment.sequence,
             // The SYN-ACK may have been captured before its SYN: then the SYN fits what it acknowledged.
             None => flow.phase == Phase::Ended || !flow.assembler.begins_after(segment.sequence),
@@ -436,9 +384,9 @@ impl<S> FlowTable<S> {
 
     /// Sees to it that one more connection fits; `false`, and a hit, if it does not.
     fn make_room(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) -> bool {
-        while self.index.len() >= self.max_flows || !bounds.admit(self.free.is_empty()) {
-            if let Some(ticket) = self.ended.pop_front() {
-                self.remove_ticket(ticket, bounds, handler);
+        while self.flows.is_full() || !bounds.admit(self.flows.needs_slot()) {
+            if let Some(ended) = self.ended.pop_front() {
+                self.remove_ticket(ended.ticket, bounds, handler);
                 continue;
             }
             let stale = (0..std::mem::take(&mut self.sweeps_left)).rev().find_map(|left| {
@@ -461,7 +409,7 @@ impl<S> FlowTable<S> {
     fn trim_half_open(&mut self, bounds: &Bounds, handler: &mut impl Handler<S>) {
         while self.half_open.len() > self.max_flows / 4 {
             let Some(ticket) = self.half_open.pop_front() else { return };
-            if self.ticketed(ticket).is_some_and(|flow| flow.phase == Phase::HalfOpen) {
+            if self.flows.at(ticket).is_some_and(|flow| flow.phase == Phase::HalfOpen) {
                 bounds.hit(Limit::HalfOpenFlows);
                 self.remove(ticket.slot, bounds, handler);
             }
@@ -469,38 +417,26 @@ impl<S> FlowTable<S> {
     }
 
     fn tick_stalled(&mut self, now: Timestamp, bounds: &Bounds, handler: &mut impl Handler<S>) {
-        let slots = &mut self.slots;
-        self.stalled.retain(|ticket| match slots.get_mut(ticket.slot as usize) {
-            Some(Slot { serial, flow: Some(flow) }) if *serial == ticket.serial => {
-                flow.assembler.tick(
-                    now,
-                    bounds,
-                    &mut handler.receiver(&flow.ends.key(), &mut flow.session, bounds),
-                );
-                flow.listed = flow.assembler.is_stalled();
-                flow.listed
-            }
-            _ => false,
+        let flows = &mut self.flows;
+        self.stalled.retain(|ticket| {
+            let Some((ends, flow)) = flows.at_mut(*ticket) else { return false };
+            let receiver = &mut handler.receiver(&ends.key(), &mut flow.session, bounds);
+            flow.assembler.tick(now, bounds, receiver);
+            flow.listed = flow.assembler.is_stalled();
+            flow.listed
         });
     }
 
     fn remove_ticket(&mut self, ticket: Ticket, bounds: &Bounds, handler: &mut impl Handler<S>) {
-        if self.ticketed(ticket).is_some() {
+        if self.flows.at(ticket).is_some() {
             self.remove(ticket.slot, bounds, handler);
         }
     }
 
     /// Delivers what a connection still held, and forgets it.
     fn remove(&mut self, slot: u32, bounds: &Bounds, handler: &mut impl Handler<S>) {
-        let Some(mut flow) = self.slots.get_mut(slot as usize).and_then(|slot| slot.flow.take()) else {
-            return;
-        };
-        let key = flow.ends.key();
-        let hash = self.hasher.hash_one(key);
-        if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
-            entry.remove();
-        }
-        self.free.push(slot);
+        let Some((ends, mut flow)) = self.flows.remove(slot) else { return };
+        let key = ends.key();
         flow.assembler.flush(bounds, &mut handler.receiver(&key, &mut flow.session, bounds));
         if flow.phase != Phase::Ended {
             handler.closed(&key, &mut flow.session, Ending::Timeout);
@@ -514,52 +450,31 @@ impl<S> FlowTable<S> {
         // Ports that Linux hands out to clients are even.
         let guess = self.guesses.get(usize::from(key.client.port / 2) % GUESSES)?;
         let ends = Ends::of(key);
-        if self.is_of(guess.get(), &ends) {
+        if self.flows.is_at(guess.get(), &ends) {
             return Some(guess.get());
         }
-        let slot = self.look_up(*key)?;
+        let slot = self.look_up(&ends)?;
         guess.set(slot);
         Some(slot)
     }
 
     #[inline(never)]
-    fn look_up(&self, key: FlowKey) -> Option<u32> {
-        let ends = Ends::of(&key);
-        self.index.find(self.hasher.hash_one(key), |&slot| self.is_of(slot, &ends)).copied()
-    }
-
-    #[inline]
-    fn is_of(&self, slot: u32, ends: &Ends) -> bool {
-        self.flow(slot).is_some_and(|flow| flow.ends == *ends)
-    }
-
-    #[inline]
-    fn flow(&self, slot: u32) -> Option<&Flow<S>> {
-        self.slots.get(slot as usize)?.flow.as_ref()
+    fn look_up(&self, ends: &Ends) -> Option<u32> {
+        self.flows.find(ends)
     }
 
     /// Whether nothing has come of a connection for longer than that. What was last seen in what is now the future was
     /// seen before the clock was set back: from here on it counts as seen now.
     fn is_silent(&mut self, slot: u32, nanos: u64, now: Timestamp) -> bool {
-        let Some(Slot { flow: Some(flow), .. }) = self.slots.get_mut(slot as usize) else { return false };
+        let Some((_, _, flow)) = self.flows.get_mut(slot) else { return false };
         flow.last_seen = flow.last_seen.min(now);
         now.nanos_since(flow.last_seen) > nanos
     }
 
-    fn ticketed(&self, ticket: Ticket) -> Option<&Flow<S>> {
-        ticketed(&self.slots, ticket)
-    }
-
     fn next_swept(&mut self) -> u32 {
-        self.sweep = if self.sweep + 1 < self.slots.len() { self.sweep + 1 } else { 0 };
+        self.sweep = if self.sweep + 1 < self.flows.places() { self.sweep + 1 } else { 0 };
         self.sweep as u32
     }
-}
-
-/// The flow a ticket was written for, if it is still there.
-fn ticketed<S>(slots: &[Slot<S>], ticket: Ticket) -> Option<&Flow<S>> {
-    let slot = slots.get(ticket.slot as usize)?;
-    slot.flow.as_ref().filter(|_| slot.serial == ticket.serial)
 }
 
 #[cfg(test)]

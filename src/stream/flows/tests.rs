@@ -67,7 +67,7 @@ impl Wire {
     /// Time goes by, with enough ticks to have looked at every slot.
     fn pass(&mut self, nanos: u64) {
         self.now += nanos;
-        for _ in 0..=self.table.slots.len() / SWEEP {
+        for _ in 0..=self.table.flows.places() / SWEEP {
             self.table.tick(Timestamp(self.now), &self.bounds, &mut self.endings);
         }
     }
