@@ -13,7 +13,6 @@ use sink::{Connection, Sink};
 use crate::{
     config::Counting,
     limits::{Bounds, Limit},
-    mysql::compress::Codecs,
     packet::{
         CLOCK_STEP_NANOS, Endpoint, Frame, Segment, TcpFlags, Timestamp, filter::Plan, link::LinkType,
         segment,
@@ -21,7 +20,7 @@ use crate::{
     sample::{
         estimator::Slice,
         multiplier::Multiplier,
-        openings::{Change, Control, Openings},
+        openings::{Change, Control, Lives},
         state::Sampling,
     },
     stats::{
@@ -66,7 +65,7 @@ pub struct Pipeline {
     flows: FlowTable<Connection>,
     bounds: Bounds,
     sink: Sink,
-    openings: Openings<Ends>,
+    lives: Lives<Ends>,
     multiplier: Multiplier,
     census: bool,
     /// Where the slice is to end.
@@ -92,8 +91,8 @@ impl Pipeline {
             next_plan: None,
             flows: FlowTable::new(options.max_flows, options.seed),
             bounds: Bounds::new(options.max_flows),
-            sink: Sink { recorder, codecs: Codecs::default(), slice: Slice::default(), serial: 1 },
-            openings: Openings::default(),
+            sink: Sink::new(recorder),
+            lives: Lives::new(options.seed),
             multiplier: options.multiplier,
             census: options.census,
             cut_at: None,
@@ -159,7 +158,8 @@ impl Pipeline {
         }
         self.plan = plan;
         if self.plan.class.bits() == 0 {
-            self.openings.forget();
+            self.lives.forget();
+            self.sink.opening = None;
         }
         self.sink.recorder.measuring = self.awaits_census();
     }
@@ -183,11 +183,13 @@ impl Pipeline {
             return;
         }
         self.cut_at = None;
-        self.sink.serial = self.sink.serial.wrapping_add(1).max(1);
-        self.sink.recorder.cut();
-        self.sink.recorder.stats.limit_hits[Limit::SliceConnections as usize] += self.openings.left_out();
-        let ended = Slice { openings: self.openings.take(), ..std::mem::take(&mut self.sink.slice) };
-        self.slice.get_or_insert_default().extend(ended);
+        let left_out = self.lives.end_slice(now.0);
+        self.slice.get_or_insert_default().extend(self.sink.cut(left_out));
+    }
+
+    /// Statements decoded in the slice so far.
+    pub fn sampled(&self) -> u64 {
+        self.sink.recorder.seen()
     }
 
     /// What was decoded in the slice that has ended, once it has.
@@ -245,7 +247,7 @@ impl Pipeline {
         for limit in Limit::ALL.into_iter().filter(|limit| !own(limit)) {
             stats.limit_hits[limit as usize] = hits[limit as usize];
         }
-        stats.limit_hits[Limit::ConnectionLives as usize] = self.openings.forgotten();
+        stats.limit_hits[Limit::ConnectionLives as usize] = self.lives.forgotten();
         stats
     }
 
@@ -265,7 +267,7 @@ impl Pipeline {
         let Some((key, direction)) = self.orient(segment) else { return };
         // The filter has done both for live capture, but for what was in the ring when the plan changed.
         let selected = self.plan.class.contains(key.client.port);
-        let change = self.follow_life(key, direction, segment);
+        let change = self.follow_life(key, direction, at, segment);
         if selected {
             let segment = match (self.plan.reply_bytes, direction) {
                 (Some(most), Direction::ToClient) => cut(*segment, most),
@@ -281,7 +283,13 @@ impl Pipeline {
 
     /// Openings and ends are seen of every connection; with no class there is nothing to learn from them.
     #[inline]
-    fn follow_life(&mut self, key: FlowKey, direction: Direction, segment: &Segment<'_>) -> Option<Change> {
+    fn follow_life(
+        &mut self,
+        key: FlowKey,
+        direction: Direction,
+        at: Timestamp,
+        segment: &Segment<'_>,
+    ) -> Option<Change> {
         const CONTROL: u8 = TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST;
         if self.plan.class.bits() == 0 || !segment.flags.any(CONTROL) {
             return None;
@@ -293,8 +301,14 @@ impl Pipeline {
             resets: segment.flags.any(TcpFlags::RST),
             sequence: segment.sequence,
             length: (segment.payload.len() as u32).wrapping_add(segment.cut),
+            acknowledged: segment.flags.any(TcpFlags::ACK).then_some(segment.acknowledgment),
         };
-        self.openings.segment(Ends::of(&key), control)
+        let ends = Ends::of(&key);
+        let change = self.lives.segment(ends, at.0, control, &mut self.sink.slice.openings);
+        if control.opens {
+            self.sink.opening = self.lives.place(&ends);
+        }
+        change
     }
 
     /// Which end is the server; `None` if neither is.

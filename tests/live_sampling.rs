@@ -11,12 +11,15 @@ mod sampled;
 mod support;
 
 use std::{
-    env, process, thread,
+    env,
+    net::{SocketAddr, TcpListener},
+    process, thread,
     time::{Duration, Instant},
 };
 
 use pool::{CREATE_PLAIN_USER, Connection};
 use sampled::{Classes, Errors, queries, value, watch};
+use socket2::{Domain, Socket, Type};
 use support::{
     children::tied,
     clients::{SYSBENCH, prepare_sysbench},
@@ -151,6 +154,44 @@ fn short_connections_are_counted_exactly_and_their_queries_estimated() {
         let errors = classes.errors(truth);
         assert!(Errors::rmse(&errors.measured) <= most, "{errors:?}");
     }
+}
+
+/// A connection to a port that nobody listens on, from a port with bit 1 set: in class 1 of two. Whether the port was free.
+fn knock(closed: u16, number: u16) -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    // Below those that others are given.
+    let own = SocketAddr::from(([127, 0, 0, 1], 20_002 + 4 * number));
+    if socket.bind(&own.into()).is_err() {
+        return false;
+    }
+    let server = SocketAddr::from(([127, 0, 0, 1], closed));
+    socket.connect(&server.into()).expect_err("nobody listens");
+    true
+}
+
+/// As clients do while their server is away, all of them in the class that is not looked at.
+#[test]
+fn connections_that_are_refused_raise_no_estimate() {
+    let test = "connections_that_are_refused_raise_no_estimate";
+    if !ready(test) {
+        return;
+    }
+    let server = server();
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number").port();
+    let classes = Classes::watch(server.port(), 1, 0..2, &[&format!("--mysql.port={closed}")]);
+    let (mut truth, mut knocks) = (0.0, 0);
+    for number in 0..2000 {
+        knocks += u32::from(knock(closed, number));
+        if number % 5 == 0 {
+            let mut connection = Connection::open(server.port());
+            (0..1 + number % 3).for_each(|_| connection.query("SELECT 1"));
+            truth += connection.queries as f64;
+            connection.close();
+        }
+    }
+    assert!(knocks >= 1900, "{knocks}");
+    let errors = classes.errors(truth);
+    assert!(Errors::worst(&errors.measured) <= 0.05, "{errors:?}");
 }
 
 #[test]

@@ -324,7 +324,7 @@ impl Worker {
     fn measure(&mut self) {
         let now = Instant::now();
         let load = self.part.is_load_due(now).then(|| self.source.refreshed());
-        let Orders { cut_at, plan, too_many } = self.part.turn(now, load);
+        let Orders { cut_at, plan, too_many } = self.part.turn(now, self.pipeline.sampled(), load);
         if too_many {
             self.pipeline.bounds().hit(Limit::CensusSockets);
         }

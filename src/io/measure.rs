@@ -90,6 +90,8 @@ struct Measurement {
     present: u32,
     /// Of each thread since the controller's last step.
     loads: Vec<Option<Load>>,
+    /// Requests that each thread has decoded since the last census.
+    sampled: Vec<u64>,
     /// Of each thread, the latest request that its estimates are new enough for.
     answerable: Vec<u64>,
     error: Option<String>,
@@ -118,6 +120,7 @@ impl Measurement {
             taken: now,
             present: (1 << threads) - 1,
             loads: vec![None; threads],
+            sampled: vec![0; threads],
             answerable: vec![0; threads],
             error: None,
             warned: false,
@@ -189,11 +192,20 @@ impl Measurement {
     }
 
     /// Whether it is for this thread to list the connections, and then to call [`Self::begin`]: it is time to, or the latest
-    /// request to a thread that takes part asks for it. The others leave it to this one.
-    fn must_list(&mut self, thread: usize, now: Instant, asked: impl Iterator<Item = u64>) -> bool {
+    /// request to a thread that takes part asks for it. The others leave it to this one. In the slice the thread has
+    /// `sampled` so many requests.
+    fn must_list(
+        &mut self,
+        thread: usize,
+        now: Instant,
+        sampled: u64,
+        asked: impl Iterator<Item = u64>,
+    ) -> bool {
+        self.sampled[thread] = sampled;
         let mut requests = asked.zip(&self.answerable).enumerate();
         let wanted = requests.any(|(thread, (asked, able))| asked > *able && self.present & 1 << thread != 0);
-        let must = self.is_idle() && self.is_sampling() && self.pace.is_due(now, wanted);
+        let to_weigh = if self.multiplier.is_measured() { self.sampled.iter().sum() } else { 0 };
+        let must = self.is_idle() && self.is_sampling() && self.pace.is_due(now, to_weigh, wanted);
         if must {
             self.lister = Some(thread);
         }
@@ -217,6 +229,7 @@ impl Measurement {
     ) {
         self.lister = None;
         self.pace.made(now, cost);
+        self.sampled.fill(0);
         let Some(census) = self.counted(census) else {
             self.answerable = asked;
             return;

@@ -31,7 +31,8 @@ pub(super) struct Connection {
     closed: bool,
     /// The slice it was opened in; 0 if it was under way.
     opened_in: u32,
-    /// The slice in which something of it was last decoded, and its place there.
+    /// The slice in which its own sums have a place, and the place: among the openings of the slice that it was opened in,
+    /// later among the lasting ones.
     measured_in: (u32, u32),
 }
 
@@ -42,13 +43,27 @@ const MOST_MEASURED: usize = 65_536;
 pub(super) struct Sink {
     pub(super) recorder: Recorder,
     pub(super) codecs: Codecs,
-    /// What was decoded in this slice, by connection.
+    /// What is known of connections in this slice.
     pub(super) slice: Slice<Ends>,
+    /// The place among its openings of the connection whose SYN comes next.
+    pub(super) opening: Option<u32>,
     /// Number of the slice; from 1.
-    pub(super) serial: u32,
+    serial: u32,
 }
 
 impl Sink {
+    pub(super) fn new(recorder: Recorder) -> Self {
+        Self { recorder, codecs: Codecs::default(), slice: Slice::default(), opening: None, serial: 1 }
+    }
+
+    /// The slice ends, `left_out` openings not in it: what is known of its connections.
+    pub(super) fn cut(&mut self, left_out: u64) -> Slice<Ends> {
+        self.serial = self.serial.wrapping_add(1).max(1);
+        self.recorder.cut();
+        self.recorder.stats.limit_hits[Limit::SliceConnections as usize] += left_out;
+        std::mem::take(&mut self.slice)
+    }
+
     /// Something happened to a connection that is in no table.
     pub(super) fn unselected(&mut self, change: Option<Change>) {
         let stats = &mut self.recorder.stats;
@@ -70,14 +85,17 @@ impl Handler<Connection> for Sink {
         let session = Session::new(start);
         let visibility = session.visibility();
         self.recorder.stats.flow_appears(visibility);
-        let opened_in = if start == Start::Opening { self.serial } else { 0 };
+        let (opened_in, opening) = match start {
+            Start::Opening => (self.serial, self.opening.take()),
+            Start::MidStream => (0, None),
+        };
         Connection {
             session,
             visibility,
             asker: Asker::default(),
             closed: false,
             opened_in,
-            measured_in: (0, 0),
+            measured_in: opening.map_or((0, 0), |place| (self.serial, place)),
         }
     }
 
@@ -163,20 +181,24 @@ impl Decoder<'_> {
     fn measure(&mut self) {
         let measured = self.recorder.take_measured();
         let Some(key) = self.key.filter(|_| measured != [0.0; 3]) else { return };
-        let stratum = match self.recorder.stratum {
-            Stratum::Lasting => &mut self.slice.lasting,
-            Stratum::New => &mut self.slice.new,
-        };
         let (slice, place) = self.connection.measured_in;
-        if slice == self.serial
-            && let Some((_, sums)) = stratum.get_mut(place as usize)
-        {
+        let known = slice == self.serial;
+        let sums = match self.recorder.stratum {
+            // One without a place was counted when that was refused.
+            Stratum::New if !known => return,
+            Stratum::New => self.slice.openings.get_mut(place as usize).map(|opening| &mut opening.decoded),
+            Stratum::Lasting if known => self.slice.lasting.get_mut(place as usize).map(|(_, sums)| sums),
+            Stratum::Lasting if self.slice.lasting.len() < MOST_MEASURED => {
+                self.connection.measured_in = (self.serial, self.slice.lasting.len() as u32);
+                return self.slice.lasting.push((Ends::of(&key), measured));
+            }
+            Stratum::Lasting => {
+                self.recorder.stats.limit_hits[Limit::SliceConnections as usize] += 1;
+                return;
+            }
+        };
+        if let Some(sums) = sums {
             sums.iter_mut().zip(measured).for_each(|(sum, more)| *sum += more);
-        } else if stratum.len() < MOST_MEASURED {
-            self.connection.measured_in = (self.serial, stratum.len() as u32);
-            stratum.push((Ends::of(&key), measured));
-        } else {
-            self.recorder.stats.limit_hits[Limit::SliceConnections as usize] += 1;
         }
     }
 

@@ -10,32 +10,44 @@ use super::{
     class::SampleClass,
     interval::{self, Unit},
     line::Line,
-    openings::Opening,
+    openings::{Opening, Sent},
 };
 
-/// What was decoded of the sampled connections in a slice.
+/// What is known of connections in a slice.
 #[derive(Debug, Clone)]
 pub struct Slice<K> {
-    /// Of connections that were there when it began, by [`interval::MEASURES`].
+    /// What was decoded of sampled connections that were there when it began, by [`interval::MEASURES`].
     pub lasting: Vec<(K, [f64; 3])>,
-    /// Of those opened in it.
-    pub new: Vec<(K, [f64; 3])>,
     /// Every connection opened in it, sampled or not.
     pub openings: Vec<Opening<K>>,
 }
 
 impl<K> Default for Slice<K> {
     fn default() -> Self {
-        Self { lasting: Vec::new(), new: Vec::new(), openings: Vec::new() }
+        Self { lasting: Vec::new(), openings: Vec::new() }
     }
 }
 
 impl<K> Slice<K> {
-    /// Adds what was decoded of others, or later.
+    /// Adds what is known of others, or later.
     pub fn extend(&mut self, more: Self) {
-        self.lasting.extend(more.lasting);
-        self.new.extend(more.new);
-        self.openings.extend(more.openings);
+        join(&mut self.lasting, more.lasting);
+        join(&mut self.openings, more.openings);
+    }
+
+    /// Queries decoded.
+    pub fn queries(&self) -> f64 {
+        let lasting = self.lasting.iter().map(|(_, [queries, ..])| queries);
+        lasting.chain(self.openings.iter().map(|opening| &opening.decoded[0])).sum()
+    }
+}
+
+/// Nothing is copied where there was nothing, which is the rule.
+fn join<T>(all: &mut Vec<T>, more: Vec<T>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.extend(more);
     }
 }
 
@@ -144,36 +156,66 @@ fn add_ended<K: Copy + Ord>(
     }
 }
 
-/// Those opened since. The bytes of one that is neither finished nor listed are taken to be those of the others.
+/// Those opened since, by what their clients have sent.
 pub fn new<K: Copy + Ord>(
     now: &Census<K>,
-    decoded: &Decoded<K>,
     openings: &[Opening<K>],
     class: SampleClass,
     client_port: impl Fn(&K) -> u16,
 ) -> Stratum {
-    let bytes = |opening: &Opening<K>| {
-        let alive = || now.get(&opening.key).map(|socket| socket.client_bytes);
-        opening.bytes.or_else(alive).map(f64::from)
+    let sizes = Sizes::of(now, openings);
+    let sampled = |opening: &&Opening<K>| class.contains(client_port(&opening.key));
+    let unit = |opening: &Opening<K>| Unit { x: sizes.bytes(now, opening), y: opening.decoded };
+    let units: Vec<_> = openings.iter().filter(sampled).map(unit).collect();
+    let segments = |opening: &Opening<K>| match opening.sent {
+        Sent::Alive => now.get(&opening.key).map_or(0.0, |socket| f64::from(socket.requests())),
+        _ => 1.0,
     };
-    let (known, sum) =
-        openings.iter().filter_map(bytes).fold((0.0, 0.0), |(n, sum), bytes| (n + 1.0, sum + bytes));
-    let mean = if known > 0.0 { sum / known } else { 1.0 };
-    let mut stratum = Stratum::default();
-    for opening in openings {
-        let x = bytes(opening).unwrap_or(mean);
-        stratum.all += x;
-        stratum.segments += now.get(&opening.key).map_or(1.0, |socket| f64::from(socket.requests()));
-        if class.contains(client_port(&opening.key)) {
-            stratum.sampled += x;
-            stratum.units.push(Unit { x, y: decoded.of(&opening.key) });
-        }
-    }
+    let mut stratum = Stratum {
+        all: openings.iter().map(|opening| sizes.bytes(now, opening)).sum(),
+        sampled: units.iter().map(|unit| unit.x).sum(),
+        segments: openings.iter().map(segments).sum(),
+        units,
+    };
     let Some(line) = Line::through(&stratum.units) else { return stratum };
-    stratum.all = openings.iter().map(|opening| line.at(bytes(opening).unwrap_or(mean))).sum();
+    stratum.all = openings.iter().map(|opening| line.at(sizes.bytes(now, opening))).sum();
     stratum.units.iter_mut().for_each(|unit| unit.x = line.at(unit.x));
     stratum.sampled = stratum.units.iter().map(|unit| unit.x).sum();
     stratum
+}
+
+/// Bytes that clients have sent, where both ends, or the kernel, tell. Of the others there is no more than of these:
+/// strangers may open as many connections as they like, and claim what they like.
+struct Sizes {
+    mean: f64,
+    most: f64,
+}
+
+impl Sizes {
+    fn of<K: Copy + Ord>(now: &Census<K>, openings: &[Opening<K>]) -> Self {
+        let known = openings.iter().filter_map(|opening| known_bytes(now, opening));
+        let (count, sum, most) =
+            known.fold((0.0, 0.0, 0.0_f64), |(n, sum, most), bytes| (n + 1.0, sum + bytes, most.max(bytes)));
+        if count > 0.0 { Self { mean: sum / count, most } } else { Self { mean: 1.0, most: f64::INFINITY } }
+    }
+
+    fn bytes<K: Copy + Ord>(&self, now: &Census<K>, opening: &Opening<K>) -> f64 {
+        match opening.sent {
+            Sent::Claimed(bytes) => f64::from(bytes).min(self.most),
+            Sent::Unknown => self.mean,
+            Sent::Acknowledged(_) | Sent::Alive => known_bytes(now, opening).unwrap_or(0.0),
+        }
+    }
+}
+
+/// One that is said to live but is not listed has not come to be open, or only after the census.
+fn known_bytes<K: Copy + Ord>(now: &Census<K>, opening: &Opening<K>) -> Option<f64> {
+    let bytes = match opening.sent {
+        Sent::Acknowledged(bytes) => Some(bytes),
+        Sent::Alive => now.get(&opening.key).map(|socket| socket.client_bytes),
+        Sent::Claimed(_) | Sent::Unknown => None,
+    };
+    bytes.map(f64::from)
 }
 
 /// Variances of both strata together, by [`interval::MEASURES`].
@@ -259,33 +301,52 @@ mod tests {
         assert!((2.0..2.1).contains(&weight), "{weight}");
     }
 
+    fn opening(key: u16, sent: Sent) -> Opening<u16> {
+        Opening { key, sent, decoded: [0.0; 3] }
+    }
+
+    fn weight_of_new(now: &Census<u16>, openings: &[Opening<u16>]) -> Option<f64> {
+        new(now, openings, class(), |key| *key).weight(0.0)
+    }
+
     #[test]
     fn new_connections_count_by_their_bytes_finished_or_alive_and_else_by_their_number() {
         let now = census(&[(4, 2, 60)]);
-        let opening = |key, bytes| Opening { key, bytes };
-        let weight = |now: &Census<u16>, openings: &[_]| {
-            new(now, &Vec::new().into(), openings, class(), |key| *key).weight(0.0)
-        };
-        assert_eq!(
-            weight(&now, &[opening(2, Some(100)), opening(4, None), opening(6, Some(200))]),
-            Some(3.0)
-        );
-        let unknown: Vec<_> = (1..=4).map(|n| opening(2 * n, None)).collect();
-        assert_eq!(weight(&Census::default(), &unknown), Some(2.0));
+        let known = [(2, Sent::Acknowledged(100)), (4, Sent::Alive), (6, Sent::Acknowledged(200))];
+        assert_eq!(weight_of_new(&now, &known.map(|(key, sent)| opening(key, sent))), Some(3.0));
+        let unknown = [2, 4, 6, 8].map(|key| opening(key, Sent::Unknown));
+        assert_eq!(weight_of_new(&Census::default(), &unknown), Some(2.0));
+    }
+
+    /// Strangers need not log in, nor finish a handshake, to send segments that open and end connections.
+    #[test]
+    fn connections_that_never_came_to_be_and_claims_that_nobody_confirms_raise_no_weight() {
+        let now = census(&[(2, 1, 60), (4, 2, 60)]);
+        let real = [2, 4].map(|key| opening(key, Sent::Alive));
+        assert_eq!(weight_of_new(&now, &real), Some(2.0));
+        let half_open = |n: u16| opening(8 + 4 * n, Sent::Alive);
+        let flood: Vec<_> = real.into_iter().chain((0..1000).map(half_open)).collect();
+        assert_eq!(weight_of_new(&now, &flood), Some(2.0));
+        let refused = |n: u16| opening(8 + 4 * n, Sent::Acknowledged(0));
+        let refusals: Vec<_> = real.into_iter().chain((0..1000).map(refused)).collect();
+        assert_eq!(weight_of_new(&now, &refusals), Some(2.0));
+        let liar = [real[0], real[1], opening(8, Sent::Claimed(u32::MAX))];
+        assert_eq!(weight_of_new(&now, &liar), Some(3.0), "as one of the others, at most");
     }
 
     /// What is estimated, and what is true, of connections with so many queries, which send `bytes` for them; every other
     /// one is sampled.
     fn estimate(queries: &[f64], bytes: impl Fn(f64) -> f64) -> (f64, f64) {
-        let ports = || (1..).map(|n| 2 * n).zip(queries.iter().copied());
-        let openings: Vec<_> = ports()
-            .map(|(port, queries)| Opening { key: port, bytes: Some(bytes(queries) as u32) })
+        let openings: Vec<_> = (1..)
+            .map(|n| 2 * n)
+            .zip(queries.iter().copied())
+            .map(|(key, queries)| Opening {
+                key,
+                sent: Sent::Acknowledged(bytes(queries) as u32),
+                decoded: if class().contains(key) { [queries, 0.0, 0.0] } else { [0.0; 3] },
+            })
             .collect();
-        let decoded: Vec<_> = ports()
-            .filter(|(port, _)| class().contains(*port))
-            .map(|(port, queries)| (port, [queries, 0.0, 0.0]))
-            .collect();
-        let stratum = new(&Census::default(), &decoded.into(), &openings, class(), |port| *port);
+        let stratum = new(&Census::default(), &openings, class(), |port| *port);
         (stratum.queries(stratum.weight(0.0).unwrap()), queries.iter().sum())
     }
 

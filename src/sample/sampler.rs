@@ -16,13 +16,17 @@ use super::{
     estimator::{self, Slice, Stratum},
     interval,
     multiplier::Multiplier,
-    rotation,
+    pace, rotation,
     state::{Accuracy, CensusState, Changes, Sampling},
 };
 
 /// Traffic without an estimate is carried for so long at most: a counter then stands still for no longer, and does not
 /// jump.
 const LONGEST_CARRY: Duration = Duration::from_secs(60);
+
+/// Places of the strata wherever both are told of.
+const LASTING: usize = 0;
+const NEW: usize = 1;
 
 /// Traffic of a stratum without an estimate.
 #[derive(Debug, Clone, Copy, Default)]
@@ -132,9 +136,8 @@ impl<K: Copy + Ord> Sampler<K> {
         if !self.settings.multiplier.is_measured() || self.class.bits() == 0 {
             return [Some(self.settings.multiplier.nominal(self.class)); 2];
         }
-        let decoded = slice.lasting.iter().chain(&slice.new).map(|(_, y)| y[0]).sum::<f64>();
         if let Some(accuracy) = &mut self.state.accuracy {
-            accuracy.unestimated += decoded;
+            accuracy.unestimated += slice.queries();
         }
         [Some(0.0); 2]
     }
@@ -148,7 +151,7 @@ impl<K: Copy + Ord> Sampler<K> {
         client_port: impl Fn(&K) -> u16,
     ) -> [Option<f64>; 2] {
         let lasting = estimator::lasting(before, now, &slice.lasting.into(), self.class);
-        let new = estimator::new(now, &slice.new.into(), &slice.openings, self.class, client_port);
+        let new = estimator::new(now, &slice.openings, self.class, client_port);
         self.set_ratio(&lasting);
         if !self.settings.multiplier.is_measured() || self.class.bits() == 0 {
             let weight = self.settings.multiplier.nominal(self.class);
@@ -156,13 +159,24 @@ impl<K: Copy + Ord> Sampler<K> {
             return [Some(weight); 2];
         }
         let cycle = self.cycle(now);
-        let weights = [(0, &lasting), (1, &new)].map(|(index, stratum)| {
+        let weights = [(LASTING, &lasting), (NEW, &new)].map(|(index, stratum)| {
             let weight = stratum.weight(self.carries[index].all);
-            self.carry(index, stratum, weight, elapsed, cycle);
+            self.carry(index, stratum, weight, elapsed, self.patience(index, cycle));
             weight
         });
         self.add_errors([(&lasting, weights[0]), (&new, weights[1])], cycle);
         weights
+    }
+
+    /// How long traffic of a stratum is carried: until a cycle has shown all `classes`. Where the class stays, new
+    /// connections may still fall into it.
+    fn patience(&self, stratum: usize, classes: usize) -> Duration {
+        let patience = match self.settings.rotate {
+            Some(every) => every.saturating_mul(classes as u32),
+            None if stratum == NEW => pace::EVERY,
+            None => Duration::ZERO,
+        };
+        patience.min(LONGEST_CARRY)
     }
 
     /// Slices of a cycle through all classes.
@@ -179,7 +193,7 @@ impl<K: Copy + Ord> Sampler<K> {
         stratum: &Stratum,
         weight: Option<f64>,
         elapsed: Duration,
-        cycle: usize,
+        patience: Duration,
     ) {
         let carry = &mut self.carries[index];
         if weight.is_some() {
@@ -188,7 +202,7 @@ impl<K: Copy + Ord> Sampler<K> {
         }
         carry.slices += 1;
         carry.age += elapsed;
-        let given_up = carry.slices > cycle || carry.age > LONGEST_CARRY;
+        let given_up = carry.slices > 1 && carry.age > patience;
         let lost = if given_up { std::mem::take(carry).segments } else { 0.0 };
         carry.all += stratum.all;
         carry.segments += stratum.segments;

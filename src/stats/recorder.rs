@@ -101,6 +101,11 @@ impl Recorder {
         }
     }
 
+    /// Statements since the last [`Self::cut`].
+    pub fn seen(&self) -> u64 {
+        self.seen.iter().flat_map(Tally::statements).map(|(_, statement)| statement.count).sum()
+    }
+
     /// Packet time has reached `now`, and what was seen in the slices that ended is worth `weights`: adds it to the
     /// estimates. What has no weight yet waits.
     pub fn fold(&mut self, now: Timestamp, weights: Weights) {

@@ -10,7 +10,7 @@ use dbwire_exporter::sample::{
     class::SampleClass,
     estimator::Slice,
     multiplier::Multiplier,
-    openings::Opening,
+    openings::{Opening, Sent},
     sampler::{Sampler, Settings},
 };
 
@@ -149,14 +149,17 @@ impl Run<'_> {
             socket.segments_in += activity.segments_in;
             socket.segments_out += activity.segments_out;
             socket.client_bytes += activity.client_bytes;
+            let sampled = self.sampler.class().contains(socket.client_port);
+            let [queries, errors, seconds, _] = activity.done;
+            let decoded = if sampled { [queries, errors, seconds] } else { [0.0; 3] };
             if activity.opened {
-                let bytes = activity.ended.then_some(activity.client_bytes);
-                slice.openings.push(Opening { key, bytes });
+                let sent =
+                    if activity.ended { Sent::Acknowledged(activity.client_bytes) } else { Sent::Alive };
+                slice.openings.push(Opening { key, sent, decoded });
+            } else if sampled {
+                slice.lasting.push((key, decoded));
             }
-            if self.sampler.class().contains(socket.client_port) {
-                let [queries, errors, seconds, _] = activity.done;
-                let stratum = if activity.opened { &mut slice.new } else { &mut slice.lasting };
-                stratum.push((key, [queries, errors, seconds]));
+            if sampled {
                 let waiting = &mut self.waiting[usize::from(activity.opened)];
                 waiting.iter_mut().zip(activity.done).for_each(|(sum, done)| *sum += done);
             }

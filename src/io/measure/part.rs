@@ -133,14 +133,20 @@ impl Part {
         self.controlled && now.saturating_duration_since(self.told.0) >= LOAD_EVERY
     }
 
-    /// Between two batches. The ring is to be read before requests up to [`Self::answerable`] are answered.
-    pub(in crate::io) fn turn(&mut self, now: Instant, capture: Option<&CaptureStats>) -> Orders {
+    /// Between two batches, the slice having `sampled` so many requests. The ring is to be read before requests up to
+    /// [`Self::answerable`] are answered.
+    pub(in crate::io) fn turn(
+        &mut self,
+        now: Instant,
+        sampled: u64,
+        capture: Option<&CaptureStats>,
+    ) -> Orders {
         let load = capture.map(|capture| self.load(capture, now));
         let asked = self.requests().asked();
         let mut orders = Orders::default();
         let mut measurement = lock(&self.measurement);
         let changed = load.is_some_and(|load| measurement.load(self.index, load, now));
-        let lists = measurement.must_list(self.index, now, self.asked());
+        let lists = measurement.must_list(self.index, now, sampled, self.asked());
         if lists {
             drop(measurement);
             let cpu = clock::thread_cpu_time();
@@ -262,6 +268,7 @@ mod tests {
         sample::{
             census::{Listing, MOST_SOCKETS, Socket},
             class::SampleClass,
+            pace::ENOUGH,
         },
         stream::key::{Ends, FlowKey},
     };
@@ -275,7 +282,12 @@ mod tests {
         }
 
         fn turn_after(&mut self, time: Duration) -> Option<Timestamp> {
-            let orders = self.0.turn(self.2 + time, None);
+            self.turn_having(0, time)
+        }
+
+        /// With so many requests in the slice.
+        fn turn_having(&mut self, sampled: u64, time: Duration) -> Option<Timestamp> {
+            let orders = self.0.turn(self.2 + time, sampled, None);
             orders.cut_at.inspect(|at| self.1.cut_at(*at))
         }
 
@@ -363,6 +375,26 @@ mod tests {
     }
 
     #[test]
+    fn a_slice_with_enough_to_weigh_ends_early_whichever_threads_have_it() {
+        let mut threads = threads(1);
+        let round = |threads: &mut [Thread; 3], sampled: [u64; 3], seconds: u64| {
+            // The last of them may begin it.
+            for (thread, sampled) in threads.iter_mut().zip(sampled) {
+                thread.turn_having(sampled, Duration::from_secs(seconds));
+            }
+            for thread in threads.iter_mut() {
+                thread.turn_after(Duration::from_secs(seconds));
+            }
+            (0..2).for_each(|_| threads.iter_mut().for_each(Thread::end_slice));
+            threads[0].0.state().censuses[0]
+        };
+        assert_eq!(round(&mut threads, [0; 3], 0), 1);
+        assert_eq!(round(&mut threads, [300, 300, ENOUGH - 601], 2), 1);
+        assert_eq!(round(&mut threads, [300, 300, ENOUGH - 600], 2), 2);
+        assert_eq!(round(&mut threads, [0, 0, 0], 4), 2, "those were weighed");
+    }
+
+    #[test]
     fn while_the_kernel_is_asked_nobody_else_asks_it_and_nobody_waits_for_the_lock() {
         let mut threads = threads(1);
         let request = threads[1].0.requests().ask();
@@ -370,7 +402,7 @@ mod tests {
         let turned = Arc::new(Mutex::new(None));
         let told = Arc::clone(&turned);
         list_by(&threads, move || {
-            let orders = other.turn(Instant::now(), None);
+            let orders = other.turn(Instant::now(), 0, None);
             *lock(&told) = Some((orders.cut_at, other.answerable(), other.is_wanted()));
             Err(io::ErrorKind::Unsupported.into())
         });

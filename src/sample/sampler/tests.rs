@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::{
     super::{
         census::{Listing, Socket},
-        openings::Opening,
+        openings::{Opening, Sent},
     },
     *,
 };
@@ -49,6 +49,10 @@ impl World {
     }
 
     fn census(&mut self, slice: Slice<u16>) {
+        self.census_after(SLICE, slice);
+    }
+
+    fn census_after(&mut self, elapsed: Duration, slice: Slice<u16>) {
         let mut listing = Listing::default();
         for (&port, &(cookie, queries)) in &self.sockets {
             let (segments_in, segments_out) = (queries, queries);
@@ -57,8 +61,8 @@ impl World {
             listing.add(port, socket, true);
         }
         let census = listing.census().unwrap();
-        let class = self.sampler.next_class(self.asked_for, 1, &census, SLICE);
-        let weights = self.sampler.census(census, slice, SLICE, class, |port| *port);
+        let class = self.sampler.next_class(self.asked_for, 1, &census, elapsed);
+        let weights = self.sampler.census(census, slice, elapsed, class, |port| *port);
         for (waiting, weight) in self.waiting.iter_mut().zip(weights) {
             if let Some(weight) = weight {
                 self.estimate += std::mem::take(waiting) * weight;
@@ -88,6 +92,10 @@ impl World {
     fn unestimated(&self) -> f64 {
         self.sampler.state().accuracy.unwrap().unestimated
     }
+}
+
+fn opening(key: u16, sent: Sent) -> Opening<u16> {
+    Opening { key, sent, decoded: [0.0; 3] }
 }
 
 #[test]
@@ -150,7 +158,7 @@ fn a_pool_that_reconnects_all_at_once_makes_no_counter_jump() {
     }
     for port in [12, 14, 16, 18] {
         world.connect(port);
-        slice.openings.push(Opening { key: port, bytes: None });
+        slice.openings.push(opening(port, Sent::Alive));
     }
     let before = world.estimate;
     world.census(slice);
@@ -172,7 +180,7 @@ fn a_server_that_starts_anew_makes_no_counter_jump() {
     let mut slice = Slice::default();
     for port in [2, 4, 6, 8] {
         world.connect(port);
-        slice.openings.push(Opening { key: port, bytes: Some(10) });
+        slice.openings.push(opening(port, Sent::Acknowledged(10)));
     }
     world.census(slice);
     assert_eq!(world.estimate, before);
@@ -202,4 +210,28 @@ fn rotation_shows_each_class_in_turn_and_carries_what_a_quiet_class_does_not_tel
     let carried = world.truth - world.estimate;
     assert!((0.0..=120.0).contains(&carried), "a slice's at most: {carried}");
     assert_eq!(world.unestimated(), 0.0);
+}
+
+#[test]
+fn in_a_rotation_traffic_is_carried_until_a_cycle_has_shown_all_classes_however_short_the_slices() {
+    let mut world = World::new(Some(SLICE), &[2, 4, 6, 8]);
+    for _ in 0..20 {
+        let slice = world.work(&[(2, 100), (6, 20)]);
+        world.census_after(Duration::from_secs(1), slice);
+    }
+    assert_eq!(world.unestimated(), 0.0);
+}
+
+#[test]
+fn where_the_class_stays_new_connections_may_yet_fall_into_it() {
+    let mut world = World::new(None, &[2, 4]);
+    let mut unsampled = |seconds: u64, port| {
+        let mut slice = Slice::default();
+        slice.openings.push(opening(port, Sent::Acknowledged(50)));
+        world.census_after(Duration::from_secs(seconds), slice);
+        world.unestimated()
+    };
+    let told: Vec<_> = [6, 10, 14, 18].map(|port| unsampled(1, port)).into();
+    assert_eq!(told, [0.0; 4], "one may come yet");
+    assert_eq!(unsampled(2, 22), 4.0);
 }
