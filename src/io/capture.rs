@@ -2,6 +2,9 @@
 //! while packets flow. A scrape asks for a copy of what was counted; the thread reads the ring empty, copies,
 //! and goes on.
 
+mod looks;
+mod source;
+
 use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
@@ -10,21 +13,23 @@ use std::{
     time::{Duration, Instant},
 };
 
+use looks::Looks;
+use source::Source;
 use tokio::sync::watch;
 
 use super::{
     clock,
     measure::{Orders, Part},
-    pcap::{Drops, Live, NoSuchInterface, OpenError, RING_TIMEOUT_MS, Settings},
+    pcap::{RING_TIMEOUT_MS, Settings},
     requests::Requests,
     schedule::Schedule,
     supervisor::{Panics, Task, supervise},
 };
 use crate::{
     limits::Limit,
-    packet::{Timestamp, filter::Plan},
+    packet::Timestamp,
     pipeline::{Options, Pipeline},
-    stats::capture::{CaptureStats, Snapshot},
+    stats::capture::Snapshot,
 };
 
 /// Frames decoded between two looks at whether to stop.
@@ -33,8 +38,6 @@ const BATCH: usize = 1024;
 const BATCHES_PER_ROUND: usize = 64;
 /// How often the pipeline is told the time, and a named interface is looked for.
 const TICK: Duration = Duration::from_millis(500);
-/// The first and the longest wait before a capture that failed is tried again.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Packets younger than this may still be in a block of the ring the kernel has not shown yet.
 const RING_LAG_NANOS: u64 = 2 * RING_TIMEOUT_MS as u64 * 1_000_000;
 
@@ -137,6 +140,7 @@ impl OpenCapture {
                 tracing::warn!(?schedule, "the capture thread is scheduled like any other: {error}");
             }
             let mut worker = Worker {
+                looks: Looks::new(source.settings.buffer_bytes, Instant::now()),
                 source,
                 requests,
                 publisher,
@@ -163,109 +167,10 @@ impl Drop for CaptureThread {
     }
 }
 
-/// The capture, open or not, and its state over all the times it was opened.
-#[derive(Debug)]
-struct Source {
-    settings: Settings,
-    live: Option<Live>,
-    /// When to try again, and how long to wait if that fails.
-    retry: Option<(Instant, Duration)>,
-    state: CaptureStats,
-    /// As the open handle last told them.
-    drops: Drops,
-}
-
-impl Source {
-    fn new(settings: Settings) -> Self {
-        let state = CaptureStats { interface: settings.interface.clone(), ..CaptureStats::default() };
-        let mut source = Self { settings, live: None, retry: None, state, drops: Drops::default() };
-        source.open(RETRY.0);
-        source
-    }
-
-    fn open(&mut self, wait_if_it_fails: Duration) {
-        match Live::open(&self.settings) {
-            Ok(mut live) => {
-                self.drops = live.drops().unwrap_or_default();
-                self.retry = None;
-                self.live = Some(live);
-            }
-            Err(error) => {
-                let lasting = matches!(error, OpenError::Permission { .. });
-                self.retry = (!lasting).then(|| (Instant::now() + wait_if_it_fails, wait_if_it_fails));
-                self.lost(error.to_string());
-            }
-        }
-    }
-
-    /// The interface may have come or gone.
-    fn follow(&mut self) {
-        match self.live.as_mut().map(Live::follow) {
-            Some(Ok(())) if !self.state.up => {
-                tracing::info!(interface = self.settings.interface, "capturing");
-                self.state.up = true;
-                self.state.link = self.live.as_ref().map(Live::link);
-                self.state.error = None;
-            }
-            Some(Err(error @ NoSuchInterface { .. })) if self.state.up || self.state.error.is_none() => {
-                self.down(error.to_string());
-            }
-            _ => {}
-        }
-    }
-
-    /// What to capture, now and whenever the capture is opened again.
-    fn set_plan(&mut self, plan: Plan) {
-        if let Some(Err(error)) = self.live.as_mut().map(|live| live.set_plan(&plan)) {
-            tracing::error!(interface = self.settings.interface, "cannot change the filter: {error}");
-            return;
-        }
-        self.settings.plan = plan;
-    }
-
-    /// Says once what is wrong, not at each attempt.
-    fn down(&mut self, error: String) {
-        self.state.up = false;
-        if self.state.error.as_ref() != Some(&error) {
-            tracing::warn!(interface = self.settings.interface, "no packets are captured: {error}");
-            self.state.error = Some(error);
-        }
-    }
-
-    fn fail(&mut self, error: &pcap::Error) {
-        self.retry = Some((Instant::now() + RETRY.0, RETRY.0));
-        self.lost(format!("{}: {error}", self.settings.interface));
-    }
-
-    fn lost(&mut self, error: String) {
-        self.live = None;
-        self.down(error);
-    }
-
-    fn retry_if_due(&mut self) {
-        if let Some((at, wait)) = self.retry
-            && at <= Instant::now()
-        {
-            self.open((wait * 2).min(RETRY.1));
-            self.follow();
-        }
-    }
-
-    /// Brings `state` up to date. Called on the capture thread: it measures that thread.
-    fn refreshed(&mut self) -> &CaptureStats {
-        self.state.cpu = clock::thread_cpu_time();
-        if let Some(Ok(now)) = self.live.as_mut().map(Live::drops) {
-            let lost = now.since(std::mem::replace(&mut self.drops, now));
-            self.state.dropped_by_kernel += u64::from(lost.kernel);
-            self.state.dropped_by_interface += lost.interface;
-        }
-        &self.state
-    }
-}
-
 /// What runs on the thread.
 struct Worker {
     source: Source,
+    looks: Looks,
     requests: Arc<Requests>,
     publisher: watch::Sender<Published>,
     /// The snapshot before the published one: its allocations serve again once no reader holds it.
@@ -285,7 +190,8 @@ impl Task for Worker {
             self.wait();
             self.requests.wake.clear();
             self.measure();
-            let ring_is_empty = self.read_ring();
+            let (frames, ring_is_empty) = self.read_ring();
+            self.looks.looked(frames, Instant::now());
             self.tick_if_due(ring_is_empty);
             self.end_slice(ring_is_empty);
             let answerable = self.part.answerable();
@@ -357,13 +263,18 @@ impl Worker {
             None => TICK,
         };
         let left = left.min(TICK.saturating_sub(self.ticked.elapsed()));
-        poll(self.requests.wake.as_fd(), self.source.live.as_ref().map(|live| live.as_fd()), left);
+        let wake = self.requests.wake.as_fd();
+        match self.looks.after() {
+            Some(time) => poll(wake, None, left.min(time)),
+            None => poll(wake, self.source.live.as_ref().map(|live| live.as_fd()), left),
+        }
     }
 
-    /// Feeds the pipeline what the ring has; `false` if there was more than a round's worth.
-    fn read_ring(&mut self) -> bool {
-        let Some(live) = self.source.live.as_mut() else { return true };
+    /// Feeds the pipeline what the ring has: how many frames, and whether that was all; a round has its limit.
+    fn read_ring(&mut self) -> (usize, bool) {
+        let Some(live) = self.source.live.as_mut() else { return (0, true) };
         let link = live.link();
+        let mut read = 0;
         for _ in 0..BATCHES_PER_ROUND {
             let (pipeline, latest) = (&mut self.pipeline, &mut self.latest);
             let result = live.dispatch(BATCH, |frame| {
@@ -371,16 +282,19 @@ impl Worker {
                 pipeline.frame(link, frame);
             });
             match result {
-                Ok(frames) if frames < BATCH => return true,
-                Ok(_) if self.requests.must_stop() => return false,
-                Ok(_) => {}
+                Ok(frames) => {
+                    read += frames;
+                    if frames < BATCH || self.requests.must_stop() {
+                        return (read, frames < BATCH);
+                    }
+                }
                 Err(error) => {
                     self.source.fail(&error);
-                    return true;
+                    return (read, true);
                 }
             }
         }
-        false
+        (read, false)
     }
 
     /// With nothing left in the ring, packet time has come as far as the clock, but for what the kernel has not

@@ -14,16 +14,18 @@ pub struct Fanout {
 }
 
 impl Fanout {
-    /// Makes a bound socket a member.
+    /// Makes a bound socket a member. Whether the group is offered what this host sends is for the first of them to say, and
+    /// for good: inside a group `PACKET_IGNORE_OUTGOING` itself is not looked at.
     ///
     /// # Errors
     /// If the kernel refuses.
-    pub(super) fn join(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
-        const MODE: u32 = libc::PACKET_FANOUT_HASH;
+    pub(super) fn join(&self, socket: BorrowedFd<'_>, ignore_outgoing: bool) -> io::Result<()> {
+        let flags = if ignore_outgoing { libc::PACKET_FANOUT_FLAG_IGNORE_OUTGOING } else { 0 };
+        let mode = libc::PACKET_FANOUT_HASH | flags;
         if let Some(id) = self.id.get() {
-            return set(socket, u32::from(*id) | MODE << 16);
+            return set(socket, u32::from(*id) | mode << 16);
         }
-        set(socket, (MODE | libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16)?;
+        set(socket, (mode | libc::PACKET_FANOUT_FLAG_UNIQUEID) << 16)?;
         let id = get(socket)? as u16;
         let _ = self.id.set(id);
         Ok(())

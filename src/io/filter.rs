@@ -1,4 +1,4 @@
-//! Hands programs to the kernel.
+//! What the kernel offers a packet socket, and lets through to it.
 
 use std::{
     io,
@@ -33,6 +33,26 @@ pub(super) fn attach(socket: BorrowedFd<'_>, program: &Program) -> io::Result<()
             libc::SO_ATTACH_FILTER,
             (&raw const program).cast(),
             size_of_val(&program) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether a packet socket is to be offered what this host sends: where it has it again as what arrives, it need not be run
+/// through the program twice (packet(7), `PACKET_IGNORE_OUTGOING`, Linux 4.20).
+///
+/// # Errors
+/// If the kernel does not know it.
+pub(super) fn ignore_outgoing(socket: BorrowedFd<'_>, ignored: bool) -> io::Result<()> {
+    let value = libc::c_int::from(ignored);
+    // SAFETY: the descriptor is borrowed, so open; the option's value is an int that outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_IGNORE_OUTGOING,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

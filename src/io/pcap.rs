@@ -11,10 +11,14 @@ use pcap::{Active, Capture, Linktype, Packet, Precision};
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
-use super::{clock, fanout::Fanout, filter::attach};
+use super::{
+    clock,
+    fanout::Fanout,
+    filter::{attach, ignore_outgoing},
+};
 use crate::packet::{
     CLOCK_STEP_NANOS, Frame, Timestamp,
-    filter::{Plan, SNAPLEN, Scope, program::program, text::to_pcap_filter},
+    filter::{LOOPBACK, Plan, SNAPLEN, Scope, program::program, text::to_pcap_filter},
     link::LinkType,
 };
 
@@ -162,8 +166,9 @@ impl Live {
         };
         live.filter().map_err(failed("set the filter"))?;
         if let Some(fanout) = &settings.fanout {
+            let loopback = scope(live.handle.as_fd(), interface).is_ok_and(is_loopback);
             fanout
-                .join(live.handle.as_fd())
+                .join(live.handle.as_fd(), loopback)
                 .map_err(|error| failed("share packets among threads")(error.into()))?;
         }
         live.stale_before = Some(clock::wall());
@@ -193,6 +198,8 @@ impl Live {
         let now = scope(self.handle.as_fd(), &self.interface).unwrap_or(self.scope);
         if now != self.scope {
             self.scope = now;
+            // Where the kernel does not know it the program leaves them out, as well.
+            let _ = ignore_outgoing(self.handle.as_fd(), is_loopback(now));
             if let Err(error) = self.filter() {
                 tracing::error!(interface = self.interface, "cannot follow the interface: {error}");
             }
@@ -276,6 +283,12 @@ pub(super) fn frame<'a>(packet: &Packet<'a>) -> Frame<'a> {
     }
 }
 
+/// Whether all that is captured arrives here and was sent here, too.
+fn is_loopback(scope: Scope) -> bool {
+    scope == Scope::Interface(LOOPBACK)
+}
+
+/// What an interface's name stands for now.
 ///
 /// # Errors
 /// If the kernel does not tell: the interface may be there or not.
