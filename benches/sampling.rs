@@ -20,7 +20,7 @@ use std::{
 
 use dbwire_exporter::{
     config::PortSet,
-    io::{census::CensusTaker, clock::thread_cpu_time, netlink::Dumper},
+    io::{capture::census::CensusTaker, clock::thread_cpu_time, netlink::Dumper},
     sample::{
         class::SampleClass,
         estimator::Slice,

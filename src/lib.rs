@@ -5,13 +5,13 @@
 //! background libpcap thread. The modules read in the order the data flows:
 //!
 //! ```text
-//!  packets ─ io::pcap ─▶ packet ─▶ stream ─▶ mysql ─▶ stats ─┐
-//!              ▲ BPF     link/ip/tcp  in-order  events  counters ├─▶ metrics ─▶ web ─▶ GET /metrics
-//!  sample ─────┘ class    Segment     Data|Gap                   │  families   negotiate
-//!    └───────── multiplier ──────────────────────▶ scaled        │
-//!                                                                │
-//!  kernel ─ io::netlink ─▶ sockets (parse, cache, cool down) ────┤
-//!           io::procfs ──▶                                       └─▶ status  ─▶ web ─▶ GET /, /api/v1/status
+//!  packets ─ io::capture ─▶ packet ─▶ stream ─▶ mysql ─▶ stats ─┐
+//!              ▲ BPF       link/ip/tcp in-order  events  counters ├─▶ metrics ─▶ web ─▶ GET /metrics
+//!  sample ─────┘ class      Segment    Data|Gap                   │  families   negotiate
+//!    └───────── multiplier ───────────────────────▶ scaled        │
+//!                                                                 │
+//!  kernel ─ io::netlink ─▶ sockets (parse, cache, cool down) ─────┤
+//!           io::procfs ──▶                                        └─▶ status  ─▶ web ─▶ GET /, /api/v1/status
 //! ```
 //!
 //! # Rules

@@ -14,13 +14,14 @@ use dbwire_exporter::{
     io::{
         check as host, clock,
         collect::Collector,
-        core_dumps,
-        listen::{self, Listener},
-        log,
+        core_dumps, log,
         notify::Manager,
         process::Process,
         sandbox::Policy,
-        server::{self, App, Guard, WebConfigFile},
+        server::{
+            self, App, Guard, WebConfigFile,
+            listen::{self, Listener},
+        },
         signals::StopSignals,
         sockets, supervisor, watchdog,
     },

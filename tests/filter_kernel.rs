@@ -28,7 +28,7 @@ use std::{
 use crafted::{ACK, Crafted, FIN, Network, SYN};
 use dbwire_exporter::{
     config::PortSet,
-    io::pcap::{Live, Settings},
+    io::capture::live::{Live, Settings},
     packet::{TcpFlags, Timestamp, filter::Plan, segment},
     sample::class::SampleClass,
 };

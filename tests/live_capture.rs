@@ -22,10 +22,10 @@ use std::{
 
 use dbwire_exporter::{
     config::{Counting, PortSet},
-    io::{
-        captures::{Captures, CapturesHandle, Threads},
+    io::capture::{
+        live::{Live, OpenError, Settings},
         measure::SampleSettings,
-        pcap::{Live, OpenError, Settings},
+        threads::{Captures, CapturesHandle, Threads},
     },
     packet::{TcpFlags, filter::Plan, link::LinkType, segment},
     pipeline::Options,

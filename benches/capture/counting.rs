@@ -13,8 +13,8 @@ use std::{
 use dbwire_exporter::{
     config::PortSet,
     io::{
+        capture::live::{Live, Settings},
         clock::thread_cpu_time,
-        pcap::{Live, Settings},
     },
     packet::filter::Plan,
 };

@@ -4,12 +4,12 @@ use std::{env, fs, io, path::Path};
 #[cfg(feature = "capture")]
 use std::{mem, time::Duration};
 
-use super::{listen, netlink::Dumper};
 #[cfg(feature = "capture")]
 use super::{
+    capture::live::Live,
     mysql::{MysqlCollector, settings},
-    pcap::Live,
 };
+use super::{netlink::Dumper, server::listen};
 use crate::{
     check::{Finding, kernel::Kernel, privileges::Privileges},
     config::{Check, ListenAddress, Serve},

@@ -18,7 +18,7 @@ use crate::{
 };
 
 #[cfg(feature = "capture")]
-use super::{captures::CapturesHandle, mysql::MysqlCollector};
+use super::{capture::threads::CapturesHandle, mysql::MysqlCollector};
 use super::{log, process::Process, sockets::SocketsHandle};
 #[cfg(feature = "capture")]
 use crate::stats::capture::Snapshot;

@@ -10,9 +10,11 @@ use std::{
 use prometheus::proto::MetricFamily;
 
 use super::{
-    captures::{Captures, CapturesHandle, OpenCaptures, Threads},
-    measure::SampleSettings,
-    pcap::Settings,
+    capture::{
+        live::Settings,
+        measure::SampleSettings,
+        threads::{Captures, CapturesHandle, OpenCaptures, Threads},
+    },
     replay::{self, ReplayError},
 };
 use crate::{

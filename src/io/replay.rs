@@ -12,7 +12,7 @@ use std::{
 use pcap::{Capture, Offline, Precision};
 use thiserror::Error;
 
-use super::pcap::frame;
+use super::capture::live::frame;
 use crate::{
     packet::{Frame, link::LinkType},
     pipeline::Pipeline,

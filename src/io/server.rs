@@ -19,20 +19,19 @@ use tokio::sync::{Notify, oneshot};
 mod app;
 mod body;
 mod guard;
+pub mod listen;
 mod stream;
 mod tls;
 mod watched;
 
 pub use app::App;
 pub use guard::Guard;
+use listen::Listener;
 pub use watched::{WebConfigError, WebConfigFile};
 
-use crate::{
-    io::listen::Listener,
-    web::{
-        connections::{ConnectionId, Connections, Patience, Room},
-        throttle::Source,
-    },
+use crate::web::{
+    connections::{ConnectionId, Connections, Patience, Room},
+    throttle::Source,
 };
 use stream::{AsyncListener, Stream, Told};
 

@@ -1,6 +1,8 @@
 //! The socket collectors: for each network namespace a thread that reads, and one handle any number of scrapes may
 //! ask.
 
+mod reader;
+
 use std::{
     fs::File,
     io,
@@ -17,11 +19,12 @@ use std::{
 use thiserror::Error;
 use tokio::sync::watch;
 
+use reader::{ReadError, SocketReader};
+
 use super::{
     clock::thread_cpu_time,
     netlink::Dumper,
     sandbox::Policy,
-    socket_reader::{ReadError, SocketReader},
     supervisor::{Panics, Task, supervise},
 };
 use crate::{

@@ -2,14 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
-    io::{
-        clock,
-        pcap::{Drops, Live, NoSuchInterface, OpenError, Settings},
-    },
-    packet::filter::Plan,
-    stats::capture::CaptureStats,
-};
+use super::live::{Drops, Live, NoSuchInterface, OpenError, Settings};
+use crate::{io::clock, packet::filter::Plan, stats::capture::CaptureStats};
 
 /// The first and the longest wait before a capture that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

@@ -17,7 +17,8 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use crate::{io::listen::Listener, web::throttle::Source};
+use super::listen::Listener;
+use crate::web::throttle::Source;
 
 use super::WRITE_TIMEOUT;
 

@@ -9,10 +9,12 @@ use std::{
 use super::{Measurement, SampleSettings};
 use crate::{
     io::{
-        census::{CensusError, CensusTaker},
+        capture::{
+            census::{CensusError, CensusTaker},
+            requests::Requests,
+        },
         clock,
         netlink::Dumper,
-        requests::Requests,
     },
     packet::{Timestamp, filter::Plan},
     pipeline::Pipeline,

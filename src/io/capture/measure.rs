@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 pub(super) use part::{Orders, Part, parts};
 
-use super::{census::CensusError, clock};
+use super::census::CensusError;
 use crate::{
+    io::clock,
     packet::{Timestamp, filter::Plan},
     sample::{
         census::Census,

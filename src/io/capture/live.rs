@@ -1,8 +1,8 @@
 //! A live libpcap capture: opening it right, and taking frames from its ring.
 
 use std::{
-    env, fs, io,
-    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+    env, io,
+    os::fd::{AsFd, BorrowedFd},
     path::PathBuf,
     sync::Arc,
 };
@@ -12,18 +12,18 @@ use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
 use super::{
-    clock,
     fanout::Fanout,
     filter::{attach, ignore_outgoing},
+    interface::{self, ANY},
 };
-use crate::packet::{
-    CLOCK_STEP_NANOS, Frame, Timestamp,
-    filter::{LOOPBACK, Plan, SNAPLEN, Scope, program::program, text::to_pcap_filter},
-    link::LinkType,
+use crate::{
+    io::clock,
+    packet::{
+        CLOCK_STEP_NANOS, Frame, Timestamp,
+        filter::{Plan, SNAPLEN, Scope, program::program, text::to_pcap_filter},
+        link::LinkType,
+    },
 };
-
-/// The pseudo-interface that captures on all others.
-pub const ANY: &str = "any";
 
 /// How long the kernel fills a block of the ring before it shows it to the reader. Never immediate mode: waking
 /// the reader for each packet costs the database's own thread 2 µs a packet.
@@ -166,7 +166,7 @@ impl Live {
         };
         live.filter().map_err(failed("set the filter"))?;
         if let Some(fanout) = &settings.fanout {
-            let loopback = scope(live.handle.as_fd(), interface).is_ok_and(is_loopback);
+            let loopback = interface::scope(live.handle.as_fd(), interface).is_ok_and(interface::is_loopback);
             fanout
                 .join(live.handle.as_fd(), loopback)
                 .map_err(|error| failed("share packets among threads")(error.into()))?;
@@ -195,16 +195,20 @@ impl Live {
     /// If there is none: nothing is captured. It may come later.
     pub fn follow(&mut self) -> Result<(), NoSuchInterface> {
         // Not told is not gone.
-        let now = scope(self.handle.as_fd(), &self.interface).unwrap_or(self.scope);
+        let now = interface::scope(self.handle.as_fd(), &self.interface).unwrap_or(self.scope);
         if now != self.scope {
             self.scope = now;
             // Where the kernel does not know it the program leaves them out, as well.
-            let _ = ignore_outgoing(self.handle.as_fd(), is_loopback(now));
+            let _ = ignore_outgoing(self.handle.as_fd(), interface::is_loopback(now));
             if let Err(error) = self.filter() {
                 tracing::error!(interface = self.interface, "cannot follow the interface: {error}");
             }
         }
-        if now == Scope::Nothing { Err(self.no_such_interface()) } else { Ok(()) }
+        if now == Scope::Nothing {
+            Err(NoSuchInterface { interface: self.interface.clone(), present: interface::names() })
+        } else {
+            Ok(())
+        }
     }
 
     /// Puts plan and scope in force.
@@ -251,17 +255,8 @@ impl Live {
     /// If the kernel does not tell.
     pub fn drops(&mut self) -> Result<Drops, pcap::Error> {
         let stat = self.handle.stats()?;
-        let interface = if self.interface == ANY { 0 } else { dropped_by_interface(&self.interface) };
+        let interface = if self.interface == ANY { 0 } else { interface::dropped(&self.interface) };
         Ok(Drops { kernel: stat.dropped, interface })
-    }
-
-    fn no_such_interface(&self) -> NoSuchInterface {
-        // Read, as no socket can be opened any more that would tell; and libpcap's list has things in it that are no
-        // interfaces: bluetooth-monitor, nflog, usbmon…
-        let table = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
-        let names = table.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
-        let present = names.chain([ANY]).map(str::to_owned).collect();
-        NoSuchInterface { interface: self.interface.clone(), present }
     }
 }
 
@@ -273,60 +268,13 @@ impl AsFd for Live {
 
 /// A packet as libpcap hands it over, of a handle opened with [`Precision::Nano`]: `tv_usec` holds nanoseconds.
 #[inline]
-pub(super) fn frame<'a>(packet: &Packet<'a>) -> Frame<'a> {
+pub(in crate::io) fn frame<'a>(packet: &Packet<'a>) -> Frame<'a> {
     let seconds = u64::try_from(packet.header.ts.tv_sec).unwrap_or_default();
     let nanos = u64::try_from(packet.header.ts.tv_usec).unwrap_or_default();
     Frame {
         timestamp: Timestamp(seconds.saturating_mul(1_000_000_000).saturating_add(nanos)),
         wire_length: packet.header.len,
         bytes: packet.data,
-    }
-}
-
-/// Whether all that is captured arrives here and was sent here, too.
-fn is_loopback(scope: Scope) -> bool {
-    scope == Scope::Interface(LOOPBACK)
-}
-
-/// What an interface's name stands for now.
-///
-/// # Errors
-/// If the kernel does not tell: the interface may be there or not.
-fn scope(socket: BorrowedFd<'_>, interface: &str) -> io::Result<Scope> {
-    Ok(match interface {
-        ANY => Scope::Any,
-        name => interface_index(socket, name)?.map_or(Scope::Nothing, Scope::Interface),
-    })
-}
-
-/// Packets for which the interface had no room, as libpcap counts them for a handle of one interface.
-fn dropped_by_interface(name: &str) -> u64 {
-    let read = |counter| fs::read_to_string(format!("/sys/class/net/{name}/statistics/{counter}"));
-    ["rx_missed_errors", "rx_fifo_errors"]
-        .into_iter()
-        .filter_map(|counter| read(counter).ok()?.trim().parse::<u64>().ok())
-        .sum()
-}
-
-/// Of the interface of that name, if there is one. Asked through a socket that is open, unlike if_nametoindex(3): the
-/// process may have no descriptor left, and must not take that for an interface that is gone.
-fn interface_index(socket: BorrowedFd<'_>, name: &str) -> io::Result<Option<u32>> {
-    // SAFETY: all-zero bytes are a valid ifreq: integers, and a union of plain data.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    let room = request.ifr_name.len() - 1;
-    for (to, from) in request.ifr_name.iter_mut().take(room).zip(name.bytes()) {
-        *to = from as libc::c_char;
-    }
-    // SAFETY: the descriptor is open while it is borrowed; SIOCGIFINDEX reads and writes an ifreq (netdevice(7)).
-    let outcome = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFINDEX, &raw mut request) };
-    if outcome == 0 {
-        // SAFETY: the call succeeded, so it has written the index.
-        let index = unsafe { request.ifr_ifru.ifru_ifindex };
-        return Ok(u32::try_from(index).ok());
-    }
-    match io::Error::last_os_error() {
-        error if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-        error => Err(error),
     }
 }
 

@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::{
-    capture::{Answer, CaptureHandle, CaptureThread, OpenCapture},
     fanout::Fanout,
+    live::Settings,
     measure::{SampleSettings, parts},
-    pcap::Settings,
     schedule::Schedule,
+    thread::{Answer, CaptureHandle, CaptureThread, OpenCapture},
 };
 use crate::{pipeline::Options, stats::capture::Snapshot};
 

@@ -5,9 +5,9 @@
 
 use thiserror::Error;
 
-use super::netlink::{Dumper, NetlinkError};
 use crate::{
     config::PortSet,
+    io::netlink::{Dumper, NetlinkError},
     packet::Endpoint,
     sample::census::{Census, Listing, Socket, TooMany},
     sockets::{

@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    clock::thread_cpu_time,
-    netlink::{Dumper, NetlinkError},
-    procfs::{ProcError, ProcNet},
-};
 use crate::{
     config::{Detail, Ports, Sockets, SourceChoice},
+    io::{
+        clock::thread_cpu_time,
+        netlink::{Dumper, NetlinkError},
+        procfs::{ProcError, ProcNet},
+    },
     sockets::{
         backoff::Backoff,
         census::{Census, PairScope},

@@ -2,9 +2,6 @@
 //! while packets flow. A scrape asks for a copy of what was counted; the thread reads the ring empty, copies,
 //! and goes on.
 
-mod looks;
-mod source;
-
 use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
@@ -13,19 +10,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use looks::Looks;
-use source::Source;
 use tokio::sync::watch;
 
 use super::{
-    clock,
+    live::{RING_TIMEOUT_MS, Settings},
+    looks::Looks,
     measure::{Orders, Part},
-    pcap::{RING_TIMEOUT_MS, Settings},
     requests::Requests,
     schedule::Schedule,
-    supervisor::{Panics, Task, supervise},
+    source::Source,
 };
 use crate::{
+    io::{
+        clock,
+        supervisor::{Panics, Task, supervise},
+    },
     limits::Limit,
     packet::Timestamp,
     pipeline::{Options, Pipeline},
