@@ -13,7 +13,7 @@ LATENCY ?=
 ARGS ?=
 binary := target/release/dbwire_exporter
 # What tests could not run here, one line each: shown again when they have ended.
-export DBWIRE_SKIPPED := $(CURDIR)/target/tests-skipped
+test: export DBWIRE_SKIPPED := $(CURDIR)/target/tests-skipped
 export PATH := $(PATH):/usr/sbin:/sbin
 
 help: ## Show what there is to make

@@ -68,6 +68,9 @@ fn complain(message: &str) {
 fn run(config: Config) -> anyhow::Result<ExitCode> {
     log::start(config.log);
     supervisor::log_panics();
+    for variable in host::unknown_variables() {
+        tracing::warn!(variable, "no setting of this program, which goes on without it; see --help");
+    }
     core_dumps::forbid().context("cannot set the limit of core dumps (see ulimit -c)")?;
     match config.action {
         Action::Serve(serve) => run_daemon(&serve).map(|()| ExitCode::SUCCESS),

@@ -131,6 +131,16 @@ fn an_address_of_another_host_is_one_line_and_exit_code_1() {
     assert!(complaint(&output).contains("cannot listen on 192.0.2.1:0"));
 }
 
+#[test]
+fn why_it_could_not_start_is_told_once() {
+    for arguments in [["--web.config.file", "/no/such/file"], ["--sockets.netns", "no-such-namespace"]] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.matches("No such file").count(), 1, "{said}");
+    }
+}
+
 #[cfg(feature = "capture")]
 #[test]
 fn a_file_that_is_no_capture_is_one_line_and_exit_code_1() {
@@ -314,6 +324,20 @@ fn flags_can_come_from_the_environment_and_the_command_line_wins() {
     assert!(exporter.urls[1].starts_with("127.0.0.2:"));
     assert_eq!(exporter.request("GET", "/flag").status, 200);
     assert_eq!(exporter.request("GET", "/environment").status, 404);
+}
+
+/// A misspelled one would otherwise be as good as none: nobody reads the environment but for the names that exist.
+#[test]
+fn a_variable_that_is_no_setting_is_named_in_the_log_but_its_value_is_not() {
+    let mut misspelled = command();
+    misspelled.env("DBWIRE_WEB_LISTEN_ADRESS", "s3cret").args(["--web.listen-address", "127.0.0.1:0"]);
+    let exporter = Exporter::start_command(&mut misspelled, 1);
+    let log = exporter.log();
+    let warnings: Vec<_> = log.iter().filter(|line| line.contains("level=warn")).collect();
+    let named = warnings.iter().filter(|line| line.contains("variable=DBWIRE_WEB_LISTEN_ADRESS")).count();
+    assert_eq!(named, 1, "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains("s3cret")), "{log:#?}");
+    assert!(!Exporter::start(&[]).log().iter().any(|line| line.contains("variable=")));
 }
 
 #[test]
