@@ -154,6 +154,10 @@ fn dashboards_keep_the_same_habits() {
         let variables: Vec<_> =
             list(&dashboard["templating"], "list").iter().map(|v| v["name"].as_str().unwrap()).collect();
         assert_eq!(variables, ["datasource", "job", "instance"], "{name}");
+        // `up` and `process_…` are everybody's: all jobs are all of this exporter's, one by one, and not `.*`.
+        let job = &list(&dashboard["templating"], "list")[1];
+        assert!(job["query"]["query"].as_str().unwrap().contains("dbwire_build_info"), "{name}");
+        assert!(job["allValue"].is_null(), "{name}: all jobs would be those of other exporters, too");
         for other in dashboards.keys().filter(|other| *other != name) {
             let url = format!("/d/{other}?");
             let linked =
@@ -174,8 +178,14 @@ fn dashboards_keep_the_same_habits() {
                 "{at}: unit"
             );
             assert_eq!(panel["datasource"]["uid"], "${datasource}", "{at}");
+            let is_merged = list(panel, "transformations").iter().any(|it| it["id"] == "merge");
+            // What is told as of now is not the last thing that was heard of a host that is gone.
+            let is_of_now = panel["type"] == "stat" && panel["options"]["graphMode"] == "none";
             for target in list(panel, "targets") {
                 let expression = target["expr"].as_str().unwrap();
+                // Rows become one where all labels that they share agree, and the name is one.
+                assert!(!is_merged || expression.contains(" by ("), "{at}: has a name: {expression}");
+                assert!(!is_of_now || target["instant"] == true, "{at}: {expression}");
                 assert!(expression.contains("$job"), "{at}: not of the jobs chosen: {expression}");
                 let rate = expression.contains("rate(") && !expression.contains(":rate");
                 assert!(!rate || expression.contains("[$__rate_interval]"), "{at}: {expression}");
