@@ -37,14 +37,14 @@ impl Prometheus {
         Self::with_jobs(&format!("scrape_configs: {job}\n"), &[], features)
     }
 
-    /// Like [`Self::scraping`], and evaluates the rules in these files' texts.
-    pub fn with_rules(target: &str, rules: &[String]) -> Self {
+    /// One with these of Prometheus' optional features that evaluates the rules in these files' texts, too.
+    pub fn with_rules(target: &str, rules: &[String], features: &[&str]) -> Self {
         let names: Vec<_> = (0..rules.len()).map(|number| format!("rules-{number}.yaml")).collect();
         let often: Vec<_> = rules.iter().map(|text| text.replace("interval: 30s", "interval: 1s")).collect();
         let files: Vec<_> = names.iter().map(String::as_str).zip(often.iter().map(String::as_str)).collect();
         let job = format!("[{{job_name: dbwire, static_configs: [{{targets: ['{target}']}}]}}]");
         let config = format!("rule_files: ['rules-*.yaml']\nscrape_configs: {job}\n");
-        Self::with_jobs(&config, &files, &[])
+        Self::with_jobs(&config, &files, features)
     }
 
     /// Starts one with `scrape_configs` as written, and `files` (name, text) beside its configuration.
@@ -126,13 +126,17 @@ impl Prometheus {
         Some(series.first()?.1)
     }
 
-    /// The labels and values of an instant query's series; `None` while Prometheus cannot answer.
+    /// The labels and values of an instant query's series; `None` while Prometheus cannot answer. Of a native histogram the
+    /// value is how much it has counted.
     pub fn query(&self, query: &str) -> Option<Vec<(Value, f64)>> {
         let answer = self.ask("query", &format!("query={query}"))?;
         let series = answer["result"].as_array()?;
         series
             .iter()
-            .map(|one| Some((one["metric"].clone(), one["value"][1].as_str()?.parse().ok()?)))
+            .map(|one| {
+                let value = one["value"][1].as_str().or_else(|| one["histogram"][1]["count"].as_str());
+                Some((one["metric"].clone(), value?.parse().ok()?))
+            })
             .collect()
     }
 
