@@ -106,12 +106,14 @@ fn print(page: &[u8]) -> anyhow::Result<()> {
 
 #[cfg(feature = "capture")]
 fn print_replay(config: &Replay) -> anyhow::Result<()> {
+    let replayed = mysql::replay(config)?;
     let mut page = Vec::new();
     match config.report {
-        Some(format) => page.extend(mysql::replay_report(config, format)?.into_bytes()),
-        None => text::encode(mysql::replay_families(config)?, &mut page)?,
+        Some(format) => page.extend(replayed.report(format).into_bytes()),
+        None => text::encode(replayed.families(), &mut page)?,
     }
-    print(&page)
+    print(&page)?;
+    replayed.damage.map_or(Ok(()), |damage| Err(damage.into()))
 }
 
 fn run_daemon(config: &Serve) -> anyhow::Result<()> {

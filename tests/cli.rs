@@ -26,6 +26,15 @@ fn complaint(output: &Output) -> String {
     text.trim_end().to_owned()
 }
 
+/// The only line of stderr, beside a page.
+#[cfg(feature = "capture")]
+fn told(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "one line expected:\n{text}");
+    assert!(!output.stdout.is_empty());
+    text
+}
+
 /// Each command line is refused with a line that has all the parts.
 fn assert_bad_usage(cases: &[(&[&str], &[&str])]) {
     for (arguments, parts) in cases {
@@ -154,6 +163,37 @@ fn a_file_that_is_no_capture_is_one_line_and_exit_code_1() {
         let line = complaint(&output);
         assert!(line.contains(part) && line.contains(file), "{line}");
     }
+}
+
+/// One that was cut short, or is still being written, is the usual case.
+#[cfg(feature = "capture")]
+#[test]
+fn a_capture_that_ends_in_mid_packet_gives_what_it_has_and_exit_code_1() {
+    let whole = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/corpus/cli_text.pcap");
+    let bytes = std::fs::read(whole).unwrap();
+    let cut = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(cut.path(), &bytes[..bytes.len() - 1]).unwrap();
+    let cut = cut.path().to_str().unwrap();
+    for flags in [&[][..], &["--report"], &["--mysql.threads", "2"]] {
+        let [output, complete] = [cut, whole].map(|file| run(&[&["replay", file], flags].concat()));
+        assert_eq!((output.status.code(), complete.status.code()), (Some(1), Some(0)), "{flags:?}");
+        let told = told(&output);
+        assert!(told.contains("is damaged after "), "{flags:?}: {told}");
+        let lines = |stdout: &[u8]| String::from_utf8_lossy(stdout).lines().count();
+        // Only its last packet, which ends a connection, is missing.
+        assert_eq!(lines(&output.stdout), lines(&complete.stdout), "{flags:?}");
+    }
+}
+
+#[cfg(feature = "capture")]
+#[test]
+fn a_capture_without_anything_on_the_ports_is_told_of() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/corpus/cli_text.pcap");
+    let output = run(&["replay", file, "--mysql.port", "3307,3308"]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = told(&output);
+    assert!(told.contains("3307, 3308") && told.contains("--mysql.port"), "{told}");
+    assert!(run(&["replay", file]).stderr.is_empty());
 }
 
 #[cfg(feature = "capture")]
