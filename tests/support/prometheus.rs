@@ -126,17 +126,13 @@ impl Prometheus {
         Some(series.first()?.1)
     }
 
-    /// The labels and values of an instant query's series; `None` while Prometheus cannot answer. Of a native histogram the
-    /// value is how much it has counted.
+    /// The labels and values of an instant query's series; `None` while Prometheus cannot answer.
     pub fn query(&self, query: &str) -> Option<Vec<(Value, f64)>> {
         let answer = self.ask("query", &format!("query={query}"))?;
         let series = answer["result"].as_array()?;
         series
             .iter()
-            .map(|one| {
-                let value = one["value"][1].as_str().or_else(|| one["histogram"][1]["count"].as_str());
-                Some((one["metric"].clone(), value?.parse().ok()?))
-            })
+            .map(|one| Some((one["metric"].clone(), one["value"][1].as_str()?.parse().ok()?)))
             .collect()
     }
 
