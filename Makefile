@@ -124,6 +124,7 @@ reproducible: setup-build ## Build twice in two places, and compare
 	deploy/reproducible.sh
 
 rpm: build assets setup-rpm ## Build the RPM package
+	strip -o target/assets/dbwire_exporter $(binary)
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) generate-rpm --output target/
 
 setup-rpm:
