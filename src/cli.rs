@@ -17,7 +17,7 @@ use clap::{
     builder::BoolishValueParser,
 };
 
-pub use environment::unknown_variables;
+pub use environment::{unknown_variables, with_origin};
 #[cfg(feature = "capture")]
 pub use mysql::{CaptureArgs, DecodeArgs, ReplayArgs, ReportFormat};
 

@@ -54,7 +54,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Stop::Usage(message)) => {
-            complain(&message);
+            let arguments: Vec<_> = std::env::args_os().collect();
+            let is_set = |name: &str| std::env::var_os(name).is_some();
+            complain(&cli::with_origin(&message, &arguments, is_set));
             ExitCode::from(BAD_USAGE)
         }
     }

@@ -97,7 +97,14 @@ fn bad_usage_of_mysqls_flags_is_one_line_and_exit_code_2_too() {
 fn a_bad_value_from_the_environment_is_bad_usage_too() {
     let output = command().env("DBWIRE_WEB_MAX_REQUESTS", "0").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(complaint(&output).contains("--web.max-requests=0"));
+    let line = complaint(&output);
+    assert!(line.contains("--web.max-requests=0") && line.contains("DBWIRE_WEB_MAX_REQUESTS"), "{line}");
+    let output = command().env("DBWIRE_WEB_MAX_REQUESTS", "").output().unwrap();
+    assert!(complaint(&output).contains("DBWIRE_WEB_MAX_REQUESTS"));
+    // The one on the command line counts, and is to blame.
+    let mut both = command();
+    both.env("DBWIRE_WEB_MAX_REQUESTS", "3").args(["--web.max-requests", "0"]);
+    assert!(!complaint(&both.output().unwrap()).contains("DBWIRE_"));
 }
 
 #[test]

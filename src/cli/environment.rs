@@ -18,6 +18,23 @@ pub fn unknown_variables(names: impl IntoIterator<Item = OsString>) -> Vec<Strin
     unknown.into_iter().collect()
 }
 
+/// `message`, which tells of a flag, with the variable that the flag's value came from, if it was none of `arguments`: those
+/// who set a variable know no flag. `is_set` is asked for variables' names.
+pub fn with_origin(message: &str, arguments: &[OsString], is_set: impl Fn(&str) -> bool) -> String {
+    let flag = message.split_once("--").map(|(_, rest)| {
+        let end = rest.find(|c: char| !(c.is_ascii_lowercase() || matches!(c, '.' | '-')));
+        rest.get(..end.unwrap_or(rest.len())).unwrap_or_default()
+    });
+    let Some(flag) = flag.filter(|flag| !flag.is_empty()) else { return message.to_owned() };
+    let typed = arguments.iter().filter_map(|argument| argument.to_str()?.strip_prefix("--"));
+    let is_typed = typed.map(|argument| argument.split('=').next().unwrap_or(argument)).any(|it| it == flag);
+    let variable = format!("{PREFIX}{}", flag.to_uppercase().replace(['.', '-'], "_"));
+    if is_typed || !is_set(&variable) {
+        return message.to_owned();
+    }
+    format!("{message} (from {variable} in the environment)")
+}
+
 /// Names of the variables that `command` and what is below it read.
 fn settings(command: &Command) -> BTreeSet<String> {
     let own = command.get_arguments().filter_map(Arg::get_env);
@@ -40,6 +57,24 @@ mod tests {
         );
         #[cfg(feature = "capture")]
         assert!(unknown(&["DBWIRE_MYSQL_PORT", "DBWIRE_LOOK", "DBWIRE_REPORT"]).is_empty());
+    }
+
+    #[test]
+    fn a_complaint_names_the_variable_that_is_to_blame() {
+        let told = |message: &str, arguments: &[&str]| {
+            let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+            with_origin(message, &arguments, |name| name == "DBWIRE_MYSQL_SAMPLE_BITS")
+        };
+        let blamed = "--mysql.sample-bits=9: too many (from DBWIRE_MYSQL_SAMPLE_BITS in the environment)";
+        assert_eq!(told("--mysql.sample-bits=9: too many", &["--log.level", "warn"]), blamed);
+        for (message, arguments) in [
+            ("--mysql.sample-bits=9: too many", &["--mysql.sample-bits", "9"][..]),
+            ("--mysql.sample-bits=9: too many", &["--mysql.sample-bits=9"]),
+            ("--mysql.threads=0: too few", &[]),
+            ("nothing of a flag", &[]),
+        ] {
+            assert_eq!(told(message, arguments), message, "{arguments:?}");
+        }
     }
 
     #[test]
