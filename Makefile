@@ -99,8 +99,10 @@ sampling: setup-test ## As root: estimates beside what a server did, for as long
 setup-build:
 	@tests/setup/packages.sh build
 
+# Crates of other platforms, too, whose licences tests/supply_chain.rs reads without a network.
 setup-test:
 	@tests/setup/packages.sh test
+	@$(CARGO) fetch --quiet --locked
 	@tests/setup/clients.sh
 
 setup-fuzz:

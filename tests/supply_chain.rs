@@ -29,7 +29,8 @@ fn packages() -> Vec<Value> {
     let arguments =
         ["metadata", "--locked", "--offline", "--format-version", "1", "--manifest-path", manifest];
     let output = Command::new(env!("CARGO")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n`cargo fetch --locked` gets what is missing");
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     metadata["packages"].as_array().unwrap().clone()
 }
