@@ -13,7 +13,7 @@ LATENCY ?=
 ARGS ?=
 binary := target/release/dbwire_exporter
 # What tests could not run here, one line each: shown again when they have ended.
-export DBWIRE_SKIPPED := $(CURDIR)/target/tests-skipped
+test: export DBWIRE_SKIPPED := $(CURDIR)/target/tests-skipped
 export PATH := $(PATH):/usr/sbin:/sbin
 
 help: ## Show what there is to make
@@ -124,6 +124,7 @@ reproducible: setup-build ## Build twice in two places, and compare
 	deploy/reproducible.sh
 
 rpm: build assets setup-rpm ## Build the RPM package
+	strip -o target/assets/dbwire_exporter $(binary)
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" $(CARGO) generate-rpm --output target/
 
 setup-rpm:

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod environment;
 #[cfg(feature = "capture")]
 mod mysql;
 
@@ -16,6 +17,7 @@ use clap::{
     builder::BoolishValueParser,
 };
 
+pub use environment::{unknown_variables, with_origin};
 #[cfg(feature = "capture")]
 pub use mysql::{CaptureArgs, DecodeArgs, ReplayArgs, ReportFormat};
 

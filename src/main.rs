@@ -55,7 +55,9 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Stop::Usage(message)) => {
-            complain(&message);
+            let arguments: Vec<_> = std::env::args_os().collect();
+            let is_set = |name: &str| std::env::var_os(name).is_some();
+            complain(&cli::with_origin(&message, &arguments, is_set));
             ExitCode::from(BAD_USAGE)
         }
     }
@@ -69,6 +71,9 @@ fn complain(message: &str) {
 fn run(config: Config) -> anyhow::Result<ExitCode> {
     log::start(config.log);
     supervisor::log_panics();
+    for variable in host::unknown_variables() {
+        tracing::warn!(variable, "no setting of this program, which goes on without it; see --help");
+    }
     core_dumps::forbid().context("cannot set the limit of core dumps (see ulimit -c)")?;
     match config.action {
         Action::Serve(serve) => run_daemon(&serve).map(|()| ExitCode::SUCCESS),
@@ -104,12 +109,14 @@ fn print(page: &[u8]) -> anyhow::Result<()> {
 
 #[cfg(feature = "capture")]
 fn print_replay(config: &Replay) -> anyhow::Result<()> {
+    let replayed = mysql::replay(config)?;
     let mut page = Vec::new();
     match config.report {
-        Some(format) => page.extend(mysql::replay_report(config, format)?.into_bytes()),
-        None => text::encode(mysql::replay_families(config)?, &mut page)?,
+        Some(format) => page.extend(replayed.report(format).into_bytes()),
+        None => text::encode(replayed.families(), &mut page)?,
     }
-    print(&page)
+    print(&page)?;
+    replayed.damage.map_or(Ok(()), |damage| Err(damage.into()))
 }
 
 fn run_daemon(config: &Serve) -> anyhow::Result<()> {

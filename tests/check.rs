@@ -108,6 +108,24 @@ fn a_port_that_is_taken_is_bad() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+#[test]
+fn a_variable_that_is_no_setting_is_a_warning() {
+    let output = check(&["--json"]).env("DBWIRE_WEB_LISTEN_ADRESS", ":1").output().unwrap();
+    let (_, findings) = findings(&output);
+    let settings = of(&findings, "settings");
+    assert_eq!((settings.len(), settings[0]["status"].as_str()), (1, Some("warn")), "{findings:#?}");
+    assert!(settings[0]["what"].as_str().unwrap().contains("DBWIRE_WEB_LISTEN_ADRESS"), "{settings:#?}");
+}
+
+#[test]
+fn a_procfs_that_is_not_there_is_a_warning_that_names_it() {
+    let output = check(&["--json", "--path.procfs", "/no/such/proc"]).output().unwrap();
+    let (_, findings) = findings(&output);
+    let kernel = of(&findings, "kernel");
+    let named = |finding: &&&Value| finding["what"].as_str().unwrap().contains("/no/such/proc");
+    assert_eq!(kernel.iter().find(named).expect("a finding")["status"], "warn", "{findings:#?}");
+}
+
 #[cfg(feature = "capture")]
 #[test]
 fn an_interface_that_is_not_there_is_bad_and_those_that_are_are_named() {

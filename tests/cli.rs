@@ -26,6 +26,15 @@ fn complaint(output: &Output) -> String {
     text.trim_end().to_owned()
 }
 
+/// The only line of stderr, beside a page.
+#[cfg(feature = "capture")]
+fn told(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(text.lines().count(), 1, "one line expected:\n{text}");
+    assert!(!output.stdout.is_empty());
+    text
+}
+
 /// Each command line is refused with a line that has all the parts.
 fn assert_bad_usage(cases: &[(&[&str], &[&str])]) {
     for (arguments, parts) in cases {
@@ -88,7 +97,14 @@ fn bad_usage_of_mysqls_flags_is_one_line_and_exit_code_2_too() {
 fn a_bad_value_from_the_environment_is_bad_usage_too() {
     let output = command().env("DBWIRE_WEB_MAX_REQUESTS", "0").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(complaint(&output).contains("--web.max-requests=0"));
+    let line = complaint(&output);
+    assert!(line.contains("--web.max-requests=0") && line.contains("DBWIRE_WEB_MAX_REQUESTS"), "{line}");
+    let output = command().env("DBWIRE_WEB_MAX_REQUESTS", "").output().unwrap();
+    assert!(complaint(&output).contains("DBWIRE_WEB_MAX_REQUESTS"));
+    // The one on the command line counts, and is to blame.
+    let mut both = command();
+    both.env("DBWIRE_WEB_MAX_REQUESTS", "3").args(["--web.max-requests", "0"]);
+    assert!(!complaint(&both.output().unwrap()).contains("DBWIRE_"));
 }
 
 #[test]
@@ -131,6 +147,16 @@ fn an_address_of_another_host_is_one_line_and_exit_code_1() {
     assert!(complaint(&output).contains("cannot listen on 192.0.2.1:0"));
 }
 
+#[test]
+fn why_it_could_not_start_is_told_once() {
+    for arguments in [["--web.config.file", "/no/such/file"], ["--sockets.netns", "no-such-namespace"]] {
+        let output = run(&arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.matches("No such file").count(), 1, "{said}");
+    }
+}
+
 #[cfg(feature = "capture")]
 #[test]
 fn a_file_that_is_no_capture_is_one_line_and_exit_code_1() {
@@ -144,6 +170,37 @@ fn a_file_that_is_no_capture_is_one_line_and_exit_code_1() {
         let line = complaint(&output);
         assert!(line.contains(part) && line.contains(file), "{line}");
     }
+}
+
+/// One that was cut short, or is still being written, is the usual case.
+#[cfg(feature = "capture")]
+#[test]
+fn a_capture_that_ends_in_mid_packet_gives_what_it_has_and_exit_code_1() {
+    let whole = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/corpus/cli_text.pcap");
+    let bytes = std::fs::read(whole).unwrap();
+    let cut = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(cut.path(), &bytes[..bytes.len() - 1]).unwrap();
+    let cut = cut.path().to_str().unwrap();
+    for flags in [&[][..], &["--report"], &["--mysql.threads", "2"]] {
+        let [output, complete] = [cut, whole].map(|file| run(&[&["replay", file], flags].concat()));
+        assert_eq!((output.status.code(), complete.status.code()), (Some(1), Some(0)), "{flags:?}");
+        let told = told(&output);
+        assert!(told.contains("is damaged after "), "{flags:?}: {told}");
+        let lines = |stdout: &[u8]| String::from_utf8_lossy(stdout).lines().count();
+        // Only its last packet, which ends a connection, is missing.
+        assert_eq!(lines(&output.stdout), lines(&complete.stdout), "{flags:?}");
+    }
+}
+
+#[cfg(feature = "capture")]
+#[test]
+fn a_capture_without_anything_on_the_ports_is_told_of() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/corpus/cli_text.pcap");
+    let output = run(&["replay", file, "--mysql.port", "3307,3308"]);
+    assert_eq!(output.status.code(), Some(0));
+    let told = told(&output);
+    assert!(told.contains("3307, 3308") && told.contains("--mysql.port"), "{told}");
+    assert!(run(&["replay", file]).stderr.is_empty());
 }
 
 #[cfg(feature = "capture")]
@@ -314,6 +371,20 @@ fn flags_can_come_from_the_environment_and_the_command_line_wins() {
     assert!(exporter.urls[1].starts_with("127.0.0.2:"));
     assert_eq!(exporter.request("GET", "/flag").status, 200);
     assert_eq!(exporter.request("GET", "/environment").status, 404);
+}
+
+/// A misspelled one would otherwise be as good as none: nobody reads the environment but for the names that exist.
+#[test]
+fn a_variable_that_is_no_setting_is_named_in_the_log_but_its_value_is_not() {
+    let mut misspelled = command();
+    misspelled.env("DBWIRE_WEB_LISTEN_ADRESS", "s3cret").args(["--web.listen-address", "127.0.0.1:0"]);
+    let exporter = Exporter::start_command(&mut misspelled, 1);
+    let log = exporter.log();
+    let warnings: Vec<_> = log.iter().filter(|line| line.contains("level=warn")).collect();
+    let named = warnings.iter().filter(|line| line.contains("variable=DBWIRE_WEB_LISTEN_ADRESS")).count();
+    assert_eq!(named, 1, "{log:#?}");
+    assert!(!log.iter().any(|line| line.contains("s3cret")), "{log:#?}");
+    assert!(!Exporter::start(&[]).log().iter().any(|line| line.contains("variable=")));
 }
 
 #[test]

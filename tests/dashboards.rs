@@ -25,7 +25,7 @@ use support::{
     exporter::Exporter,
     mariadb::{MariaDb, Options, PASSWORD, USER},
     prometheus::Prometheus,
-    skip,
+    skip, wait,
 };
 
 /// Expressions that find nothing under the load of this test, by a word of theirs, and why.
@@ -37,6 +37,13 @@ const EMPTY: &[(&str, &str)] = &[
     ("dbwire_mysql_sample_effective_size", "the sample is everything"),
     ("dbwire_mysql_unestimated_segments_total", "the sample is everything"),
     ("dbwire_capture_dropped_packets:ratio_rate5m > ", "nothing is dropped"),
+];
+
+/// How expressions begin that pass classic buckets on, or show them.
+const OF_BUCKETS: &[&str] = &[
+    "sum without (statement) (rate(dbwire_mysql_query_duration_seconds_bucket[5m]))",
+    "sum by (job, le) (instance_le:",
+    "sum by (le) (rate(dbwire_mysql_query_duration_seconds_bucket",
 ];
 
 fn root() -> &'static Path {
@@ -154,6 +161,10 @@ fn dashboards_keep_the_same_habits() {
         let variables: Vec<_> =
             list(&dashboard["templating"], "list").iter().map(|v| v["name"].as_str().unwrap()).collect();
         assert_eq!(variables, ["datasource", "job", "instance"], "{name}");
+        // `up` and `process_…` are everybody's: all jobs are all of this exporter's, one by one, and not `.*`.
+        let job = &list(&dashboard["templating"], "list")[1];
+        assert!(job["query"]["query"].as_str().unwrap().contains("dbwire_build_info"), "{name}");
+        assert!(job["allValue"].is_null(), "{name}: all jobs would be those of other exporters, too");
         for other in dashboards.keys().filter(|other| *other != name) {
             let url = format!("/d/{other}?");
             let linked =
@@ -174,8 +185,14 @@ fn dashboards_keep_the_same_habits() {
                 "{at}: unit"
             );
             assert_eq!(panel["datasource"]["uid"], "${datasource}", "{at}");
+            let is_merged = list(panel, "transformations").iter().any(|it| it["id"] == "merge");
+            // What is told as of now is not the last thing that was heard of a host that is gone.
+            let is_of_now = panel["type"] == "stat" && panel["options"]["graphMode"] == "none";
             for target in list(panel, "targets") {
                 let expression = target["expr"].as_str().unwrap();
+                // Rows become one where all labels that they share agree, and the name is one.
+                assert!(!is_merged || expression.contains(" by ("), "{at}: has a name: {expression}");
+                assert!(!is_of_now || target["instant"] == true, "{at}: {expression}");
                 assert!(expression.contains("$job"), "{at}: not of the jobs chosen: {expression}");
                 let rate = expression.contains("rate(") && !expression.contains(":rate");
                 assert!(!rate || expression.contains("[$__rate_interval]"), "{at}: {expression}");
@@ -273,18 +290,21 @@ fn every_expression_finds_data_in_a_prometheus_that_scraped_a_loaded_host() {
         "--sockets.detail=full",
         "--sockets.tcp-info",
     ]);
-    let prometheus = Prometheus::with_rules(exporter.address(), &rule_files());
+    // Where native histograms are on, Prometheus stores those and no buckets: one server for each.
+    let classic = Prometheus::with_rules(exporter.address(), &rule_files(), &[]);
+    let native = Prometheus::with_rules(exporter.address(), &rule_files(), &["native-histograms"]);
     let _open = stay_connected(&server);
     let done = AtomicBool::new(false);
-    let rows = thread::scope(|scope| {
+    let (rows, of_native) = thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 load(&server);
             }
         });
-        let rows = ask_all(&prometheus);
+        let rows = ask_all(&classic, false);
+        let of_native = ask_all(&native, true);
         done.store(true, Ordering::Relaxed);
-        rows
+        (rows, of_native)
     });
 
     let table: String =
@@ -293,8 +313,24 @@ fn every_expression_finds_data_in_a_prometheus_that_scraped_a_loaded_host() {
         "dashboards",
         &format!("Series found by each expression of dashboards, rules and alerts\n{table}"),
     );
-    let empty: Vec<_> = rows.iter().filter(|row| row.is_wrong()).collect();
-    assert!(empty.is_empty(), "found nothing: {empty:#?}");
+    for rows in [&rows, &of_native] {
+        let empty: Vec<_> = rows.iter().filter(|row| row.is_wrong()).collect();
+        assert!(empty.is_empty(), "found nothing: {empty:#?}");
+    }
+    the_same_is_slow(&classic, &native);
+    for rule in [&classic, &native].iter().flat_map(|prometheus| prometheus.rules()) {
+        assert_ne!(rule["health"], "err", "{}: {}", rule["name"], rule["lastError"]);
+    }
+}
+
+/// As many of the same statements took longer than 100 ms, whichever way that is told.
+fn the_same_is_slow(classic: &Prometheus, native: &Prometheus) {
+    let ratio = "avg_over_time(instance:dbwire_mysql_slow:ratio_rate5m[10s])";
+    wait::until(Duration::from_secs(30), "the share of slow statements in both", || {
+        let [one, other] = [classic, native].map(|prometheus| prometheus.value(ratio));
+        let (one, other) = (one?, other?);
+        (one > 0.0 && (one / other - 1.0).abs() < 0.2).then_some(())
+    });
 }
 
 /// A connection for as long as the test lasts: what is told of connections that exist needs one whenever it is read.
@@ -306,10 +342,15 @@ fn stay_connected(server: &MariaDb) -> Running {
     Running::start(client.args(["--execute", "SELECT SLEEP(600)"]).stdout(Stdio::null()))
 }
 
-/// Some transactions, an error, and a login that is refused.
+/// Some transactions, an error, a statement that takes longer than the objective allows, and a login that is refused.
 fn load(server: &MariaDb) {
     sysbench(server, "127.0.0.1", 2, 20, false);
-    Client::named("pymysql-text").run("127.0.0.1", server.port(), "text SELECT * FROM absent\n", 1);
+    Client::named("pymysql-text").run(
+        "127.0.0.1",
+        server.port(),
+        "text SELECT * FROM absent\ntext SELECT SLEEP(0.15)\n",
+        1,
+    );
     let mut denied = command("mariadb");
     denied.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--skip-ssl", "--user=nobody"]);
     denied.arg(format!("--port={}", server.port())).arg(format!("--password=not-{PASSWORD}"));
@@ -324,10 +365,15 @@ struct Row {
     /// Number of series; an alert's expression finds none while nothing is wrong.
     series: Option<usize>,
     alert: bool,
+    /// Prometheus has native histograms and no buckets.
+    native: bool,
 }
 
 impl Row {
     fn excuse(&self) -> Option<&'static str> {
+        if self.native && OF_BUCKETS.iter().any(|start| self.expression.starts_with(start)) {
+            return Some("of classic buckets");
+        }
         EMPTY.iter().find(|(word, _)| self.expression.contains(word)).map(|(_, why)| *why)
     }
 
@@ -354,16 +400,23 @@ impl Row {
 }
 
 /// Asks each expression until it finds something; in vain for half a minute at most, all together.
-fn ask_all(prometheus: &Prometheus) -> Vec<Row> {
+fn ask_all(prometheus: &Prometheus, native: bool) -> Vec<Row> {
     let mut rows: Vec<Row> = expressions()
         .into_iter()
-        .map(|(place, expression)| Row { place, expression: filled(&expression), series: None, alert: false })
+        .map(|(place, expression)| Row {
+            place,
+            expression: filled(&expression),
+            series: None,
+            alert: false,
+            native,
+        })
         .collect();
     rows.extend(prometheus.rules().into_iter().map(|rule| Row {
         place: format!("{}: {}", rule["type"].as_str().unwrap(), rule["name"].as_str().unwrap()),
         expression: rule["query"].as_str().unwrap().to_owned(),
         series: None,
         alert: rule["type"] == "alerting",
+        native,
     }));
     let deadline = Instant::now() + Duration::from_secs(40);
     loop {

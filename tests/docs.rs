@@ -82,6 +82,31 @@ fn alerts_look_for_their_runbooks_in_the_repository_that_cargo_names() {
     }
 }
 
+/// `key: value` of a rule.
+fn value<'a>(rule: &'a str, key: &str) -> &'a str {
+    let (_, rest) = rule.split_once(key).unwrap_or_else(|| panic!("no {key} in {rule}"));
+    rest.lines().next().expect("a line").trim()
+}
+
+#[test]
+fn a_runbook_says_when_its_alert_fires() {
+    let alerts = fs::read_to_string(root().join("deploy/prometheus/alerts.yaml")).expect("alerts.yaml");
+    for rule in alerts.split("- alert: ").skip(1) {
+        let name = rule.lines().next().expect("a name");
+        let path = root().join("docs/runbooks").join(format!("{name}.md"));
+        let page = fs::read_to_string(&path).expect(name);
+        let severity = value(rule, "severity: ").trim_end_matches('}');
+        let fires = format!(
+            "It fires when this holds for {}:\n\n```\n{}\n```\n",
+            value(rule, "for: "),
+            value(rule, "expr: >-\n")
+        );
+        for part in [format!("# {name}\n"), format!("Severity: {severity}. "), fires] {
+            assert!(page.contains(&part), "{} lacks {part:?}", path.display());
+        }
+    }
+}
+
 /// What a heading is called in a link, as the usual renderers make it of the text.
 fn anchor(heading: &str) -> String {
     let text = heading.trim().to_lowercase();

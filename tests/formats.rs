@@ -10,7 +10,7 @@ use std::{io::Write as _, path::Path, process::Stdio, time::Duration};
 use dbwire_exporter::{
     cli,
     config::{Action, Config},
-    io::mysql::replay_families,
+    io::mysql,
     metrics::{
         exemplar::Exemplar,
         family::{Family, HistogramSample},
@@ -75,7 +75,7 @@ fn replay_of(path: &Path, multiplier: &str) -> Vec<MetricFamily> {
     let words = ["dbwire_exporter", "replay", path, "--mysql.multiplier", multiplier];
     let cli = cli::parse(words.into_iter().map(Into::into), "").unwrap();
     let Action::Replay(replay) = Config::from_cli(cli).unwrap().action else { panic!("a replay") };
-    replay_families(&replay).unwrap()
+    mysql::replay(&replay).unwrap().families()
 }
 
 fn exemplar(value: f64) -> Exemplar {

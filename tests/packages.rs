@@ -73,9 +73,31 @@ fn the_rpm_package_holds_the_program_the_unit_and_the_manual() {
         "/usr/lib/sysusers.d/dbwire-exporter.conf",
         "/etc/default/dbwire-exporter",
         "/usr/share/man/man1/dbwire_exporter.1",
+        "/usr/share/dbwire_exporter/dashboards/dbwire-fleet.json",
+        "/usr/share/dbwire_exporter/prometheus/alerts.yaml",
     ] {
         assert!(listed.lines().any(|line| line == path), "no {path} in {listed}");
     }
+}
+
+#[test]
+fn the_rpm_package_starts_what_runs_anew_and_stops_it_when_it_goes() {
+    let Some(package) = package("the_rpm_package_starts_what_runs_anew_and_stops_it_when_it_goes", ".rpm")
+    else {
+        return;
+    };
+    let scripts = output(command("rpm").args(["--query", "--package", "--scripts"]).arg(package));
+    for part in ["try-restart dbwire-exporter.service", "disable --now dbwire-exporter.service"] {
+        assert!(scripts.contains(part), "no {part} in {scripts}");
+    }
+}
+
+#[test]
+fn the_debian_package_brings_no_server_along() {
+    let Some(package) = package("the_debian_package_brings_no_server_along", ".deb") else { return };
+    let field = |name: &str| output(command("dpkg-deb").arg("--field").arg(&package).arg(name));
+    assert_eq!(field("Recommends").trim(), "", "apt installs what is recommended");
+    assert!(!field("Depends").contains("prometheus"), "{}", field("Depends"));
 }
 
 #[test]

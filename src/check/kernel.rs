@@ -11,6 +11,8 @@ pub struct Kernel {
     pub release: String,
     /// Why inet_diag gives no answer, if it does not.
     pub inet_diag: Result<(), String>,
+    /// Why the kernel's counters of sockets cannot be read, if they cannot (`--path.procfs`).
+    pub counters: Result<(), String>,
     /// `net.core.bpf_jit_enable`; `None` where it cannot be read, as in a network namespace.
     pub jit: Option<u32>,
     /// Version of Landlock's interface; 0 where there is none (landlock(7)).
@@ -22,7 +24,7 @@ pub struct Kernel {
 impl Kernel {
     /// Judges it.
     pub fn findings(&self) -> Vec<Finding> {
-        vec![self.inet_diag(), self.jit(), self.landlock(), self.seccomp()]
+        vec![self.inet_diag(), self.counters(), self.jit(), self.landlock(), self.seccomp()]
     }
 
     fn inet_diag(&self) -> Finding {
@@ -32,6 +34,17 @@ impl Kernel {
                 SECTION,
                 format!("sockets will be counted from procfs, which costs more: {error}"),
                 "modprobe tcp_diag; in a container, let AF_NETLINK sockets through its seccomp profile",
+            ),
+        }
+    }
+
+    fn counters(&self) -> Finding {
+        match &self.counters {
+            Ok(()) => Finding::ok(SECTION, "the kernel's counters of sockets can be read"),
+            Err(error) => Finding::warn(
+                SECTION,
+                format!("every read will list every socket, and refused connections are not told: {error}"),
+                "mount procfs, and say where with --path.procfs",
             ),
         }
     }
@@ -79,7 +92,14 @@ mod tests {
     use crate::check::{Status, worst};
 
     fn kernel() -> Kernel {
-        Kernel { release: "6.1.0".to_owned(), inet_diag: Ok(()), jit: Some(1), landlock: 2, seccomp: true }
+        Kernel {
+            release: "6.1.0".to_owned(),
+            inet_diag: Ok(()),
+            counters: Ok(()),
+            jit: Some(1),
+            landlock: 2,
+            seccomp: true,
+        }
     }
 
     #[test]
@@ -92,6 +112,7 @@ mod tests {
     fn whatever_it_lacks_is_a_warning_of_its_own() {
         for lacking in [
             Kernel { inet_diag: Err("no handler".to_owned()), ..kernel() },
+            Kernel { counters: Err("no such file".to_owned()), ..kernel() },
             Kernel { jit: Some(0), ..kernel() },
             Kernel { landlock: 0, ..kernel() },
             Kernel { seccomp: false, ..kernel() },

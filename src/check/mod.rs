@@ -15,6 +15,7 @@ pub mod privileges;
 mod report;
 #[cfg(feature = "capture")]
 pub mod sampling;
+pub mod settings;
 
 pub use report::{json, text};
 

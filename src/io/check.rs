@@ -9,9 +9,10 @@ use super::{
     capture::live::Live,
     mysql::{MysqlCollector, settings},
 };
-use super::{netlink::Dumper, server::listen};
+use super::{netlink::Dumper, procfs::ProcNet, server::listen};
 use crate::{
-    check::{Finding, kernel::Kernel, privileges::Privileges},
+    check::{Finding, kernel::Kernel, privileges::Privileges, settings as variables},
+    cli,
     config::{Check, ListenAddress, Serve},
     sockets::{
         inet_diag::Query,
@@ -37,8 +38,9 @@ use crate::{
 /// If there are no descriptors left to look with.
 pub fn look(config: &Check) -> io::Result<Vec<Finding>> {
     let serve = &config.serve;
-    let mut findings = privileges(serve).findings();
-    findings.extend(kernel().findings());
+    let mut findings = variables::findings(&unknown_variables());
+    findings.extend(privileges(serve).findings());
+    findings.extend(kernel(procfs(serve)).findings());
     #[cfg(feature = "capture")]
     if let Some(mysql) = &serve.mysql {
         let (capture, ports) = (capture(mysql, config.look)?, ports(serve, mysql));
@@ -48,6 +50,16 @@ pub fn look(config: &Check) -> io::Result<Vec<Finding>> {
     }
     findings.push(web(&serve.web.listen));
     Ok(findings)
+}
+
+/// Variables of the environment that begin as settings do and are none.
+pub fn unknown_variables() -> Vec<String> {
+    cli::unknown_variables(env::vars_os().map(|(name, _)| name))
+}
+
+/// Where the daemon would read it.
+fn procfs(serve: &Serve) -> &Path {
+    serve.sockets.as_ref().map_or(Path::new("/proc"), |sockets| &sockets.procfs)
 }
 
 fn privileges(serve: &Serve) -> Privileges {
@@ -68,12 +80,13 @@ fn privileges(serve: &Serve) -> Privileges {
     }
 }
 
-fn kernel() -> Kernel {
+fn kernel(procfs: &Path) -> Kernel {
     let listeners = Query::of(StateSet::NONE.with(State::Listen));
     let inet_diag = Dumper::of_kernel().dump(listeners, &(), |(), _, _| ());
     Kernel {
         release: fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
         inet_diag: inet_diag.map_err(|error| error.to_string()),
+        counters: ProcNet::new(procfs).gauges().map(drop).map_err(|error| error.to_string()),
         jit: number(Path::new("/proc/sys/net/core/bpf_jit_enable")),
         landlock: landlock_version(),
         seccomp: fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail").is_ok(),
@@ -184,8 +197,7 @@ fn told(snapshot: &Snapshot, time: Duration) -> Look {
 
 #[cfg(feature = "capture")]
 fn ports(serve: &Serve, mysql: &Mysql) -> Ports {
-    let procfs = serve.sockets.as_ref().map_or(Path::new("/proc"), |sockets| &sockets.procfs);
-    let range = fs::read_to_string(procfs.join("sys/net/ipv4/ip_local_port_range")).ok();
+    let range = fs::read_to_string(procfs(serve).join("sys/net/ipv4/ip_local_port_range")).ok();
     let start = Ports {
         range: range.as_deref().and_then(parse_port_range),
         sample_bits: mysql.decode.class.bits(),

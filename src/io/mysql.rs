@@ -101,47 +101,68 @@ impl OpenMysql {
     }
 }
 
-/// The families of what capture files hold.
-///
-/// # Errors
-/// The first file that cannot be read to its end.
-pub fn replay_families(config: &Replay) -> Result<Vec<MetricFamily>, ReplayError> {
-    let (stats, _) = replayed(config)?;
-    let mut families = metrics::mysql::families(&stats);
-    families.push(build::family());
-    Ok(families)
+/// What capture files hold.
+#[derive(Debug)]
+pub struct Replayed {
+    stats: Stats,
+    profile: Option<Profile>,
+    /// Why the last one was not read to its end, if it was not; what came before is counted.
+    pub damage: Option<ReplayError>,
 }
 
-/// The report on what capture files hold.
-///
-/// # Errors
-/// The first file that cannot be read to its end.
-pub fn replay_report(config: &Replay, format: ReportFormat) -> Result<String, ReplayError> {
-    let (_, profile) = replayed(config)?;
-    let profile = profile.as_ref();
-    Ok(match format {
-        ReportFormat::Table => profile.map(report::table).unwrap_or_default(),
-        ReportFormat::Json => profile.map(report::json).unwrap_or_default().to_string() + "\n",
-    })
+impl Replayed {
+    /// As metrics.
+    pub fn families(&self) -> Vec<MetricFamily> {
+        let mut families = metrics::mysql::families(&self.stats);
+        families.push(build::family());
+        families
+    }
+
+    /// As a report, which the configuration must have asked for.
+    pub fn report(&self, format: ReportFormat) -> String {
+        let profile = self.profile.as_ref();
+        match format {
+            ReportFormat::Table => profile.map(report::table).unwrap_or_default(),
+            ReportFormat::Json => profile.map(report::json).unwrap_or_default().to_string() + "\n",
+        }
+    }
 }
 
-fn replayed(config: &Replay) -> Result<(Stats, Option<Profile>), ReplayError> {
+/// Decodes capture files.
+///
+/// # Errors
+/// The first file that cannot be read; one that ends in mid-packet is no error, and the last.
+pub fn replay(config: &Replay) -> Result<Replayed, ReplayError> {
     // The files are finite, and two runs over them are to be alike.
     let pipeline = || Pipeline::new(options(&config.decode, 0));
     let mut pipelines: Vec<_> = (0..config.decode.threads).map(|_| pipeline()).collect();
-    match &mut pipelines[..] {
-        [only] => replay::replay(&config.files, only)?,
-        several => replay::threads::replay(&config.files, several)?,
-    }
+    let read = match &mut pipelines[..] {
+        [only] => replay::replay(&config.files, only),
+        several => replay::threads::replay(&config.files, several),
+    };
+    let damage = match read {
+        Ok(()) => None,
+        Err(damage @ ReplayError::Damaged { .. }) => Some(damage),
+        Err(error) => return Err(error),
+    };
     let mut counted = pipelines.into_iter().map(Pipeline::finished);
     let first = counted.next().unwrap_or_else(|| pipeline().finished());
-    Ok(counted.fold(first, |(mut stats, mut profile), (more, more_profile)| {
+    let (stats, profile) = counted.fold(first, |(mut stats, mut profile), (more, more_profile)| {
         stats.add(&more);
         if let (Some(profile), Some(more)) = (&mut profile, more_profile) {
             profile.add(more);
         }
         (stats, profile)
-    }))
+    });
+    if damage.is_none() && stats.observed.request_bytes + stats.observed.response_bytes == 0 {
+        let ports = config.decode.ports.as_slice();
+        tracing::warn!(
+            packets = stats.packets,
+            ?ports,
+            "no packet with payload is of these ports: see --mysql.port"
+        );
+    }
+    Ok(Replayed { stats, profile, damage })
 }
 
 /// What to open.

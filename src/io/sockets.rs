@@ -42,14 +42,14 @@ use crate::{
 pub enum StartError {
     /// No thread could be started.
     #[error("cannot start a thread for the sockets (see ulimit -u): {0}")]
-    Thread(#[source] io::Error),
+    Thread(io::Error),
     /// A network namespace could not be entered.
-    #[error("cannot enter network namespace {} (see ip netns; needs CAP_SYS_ADMIN): {source}", path.display())]
+    #[error("cannot enter network namespace {} (see ip netns; needs CAP_SYS_ADMIN): {cause}", path.display())]
     Namespace {
         /// Of the namespace.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -220,7 +220,7 @@ impl Entry {
                 _ => Err(io::Error::last_os_error()),
             }
         });
-        entered.map_err(|source| StartError::Namespace { path, source })
+        entered.map_err(|cause| StartError::Namespace { path, cause })
     }
 }
 

@@ -157,6 +157,30 @@ fn kubernetes_takes_the_manifests_of_kustomize_and_of_the_chart() {
 
     let monitored = ["--set", "podMonitor.enabled=true,podMonitor.labels.release=prometheus"];
     let tolerant = ["--set", "tolerations[0].operator=Exists,port=9099,image.tag=1.2.3"];
+    let secured = [
+        "--set-json",
+        r#"args=["--mysql.port=3306","--web.config.file=/etc/dbwire/web.yml"]"#,
+        "--set-json",
+        r#"volumes=[{"name":"web","secret":{"secretName":"dbwire-web"}}]"#,
+        "--set-json",
+        r#"volumeMounts=[{"name":"web","mountPath":"/etc/dbwire","readOnly":true}]"#,
+        "--set-json",
+        r#"probeHeaders=[{"name":"Authorization","value":"Basic cHJvbWV0aGV1czp4"}]"#,
+        "--set-json",
+        r#"podMonitor={"enabled":true,"interval":"15s","endpoint":{"tlsConfig":{"insecureSkipVerify":true}}}"#,
+        "--set",
+        "scheme=HTTPS",
+    ];
+    let by_environment = [
+        "--set-json",
+        "args=[]",
+        "--set-json",
+        r#"env=[{"name":"DBWIRE_LOG_LEVEL","value":"warn"}]"#,
+        "--set-json",
+        r#"imagePullSecrets=[{"name":"registry"}]"#,
+        "--set",
+        "podAnnotations.team=dba",
+    ];
     // What is rendered, and whether a PodMonitor is part of it: only where it is asked for.
     for (text, has_monitor) in [
         (kustomize("base"), false),
@@ -164,6 +188,8 @@ fn kubernetes_takes_the_manifests_of_kustomize_and_of_the_chart() {
         (template(&[]), false),
         (template(&monitored), true),
         (template(&tolerant), false),
+        (template(&secured), true),
+        (template(&by_environment), false),
     ] {
         let (daemon_sets, others): (Vec<_>, Vec<_>) =
             documents(&text).into_iter().partition(|document| document.contains("\nkind: DaemonSet\n"));

@@ -37,14 +37,14 @@ impl Prometheus {
         Self::with_jobs(&format!("scrape_configs: {job}\n"), &[], features)
     }
 
-    /// Like [`Self::scraping`], and evaluates the rules in these files' texts.
-    pub fn with_rules(target: &str, rules: &[String]) -> Self {
+    /// One with these of Prometheus' optional features that evaluates the rules in these files' texts, too.
+    pub fn with_rules(target: &str, rules: &[String], features: &[&str]) -> Self {
         let names: Vec<_> = (0..rules.len()).map(|number| format!("rules-{number}.yaml")).collect();
         let often: Vec<_> = rules.iter().map(|text| text.replace("interval: 30s", "interval: 1s")).collect();
         let files: Vec<_> = names.iter().map(String::as_str).zip(often.iter().map(String::as_str)).collect();
         let job = format!("[{{job_name: dbwire, static_configs: [{{targets: ['{target}']}}]}}]");
         let config = format!("rule_files: ['rules-*.yaml']\nscrape_configs: {job}\n");
-        Self::with_jobs(&config, &files, &[])
+        Self::with_jobs(&config, &files, features)
     }
 
     /// Starts one with `scrape_configs` as written, and `files` (name, text) beside its configuration.

@@ -17,6 +17,7 @@ const MINDING: &[&str] = &[
     "ExecReload",
     "Restart",
     "RestartSec",
+    "RestartPreventExitStatus",
     "WatchdogSec",
     "TimeoutStopSec",
     "RemoveIPC",

@@ -71,12 +71,12 @@ pub enum ActivationError {
     #[error("systemd passed no sockets on; start the unit's .socket, or leave --web.systemd-socket out")]
     Nothing,
     /// One that is of no use here.
-    #[error("socket {index} that systemd passed on is of no use: {source}; it must be ListenStream=")]
+    #[error("socket {index} that systemd passed on is of no use: {cause}; it must be ListenStream=")]
     Unusable {
         /// Which, from 0.
         index: usize,
         /// What is wrong with it.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -103,9 +103,7 @@ pub fn from_systemd() -> Result<Vec<Listener>, ActivationError> {
         }
         Ok(listener)
     };
-    (0..count)
-        .map(|index| take(index).map_err(|source| ActivationError::Unusable { index, source }))
-        .collect()
+    (0..count).map(|index| take(index).map_err(|cause| ActivationError::Unusable { index, cause })).collect()
 }
 
 /// An address that could not be listened on.

@@ -25,12 +25,12 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug, Error)]
 pub enum WebConfigError {
     /// A file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {cause}", path.display())]
     Read {
         /// Which.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// What is in it cannot be used.
     #[error("{}: {problem}", path.display())]
@@ -194,5 +194,5 @@ fn read_pem(pem: &Pem) -> Result<Vec<u8>, WebConfigError> {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, WebConfigError> {
-    fs::read(path).map_err(|source| WebConfigError::Read { path: path.to_owned(), source })
+    fs::read(path).map_err(|cause| WebConfigError::Read { path: path.to_owned(), cause })
 }
