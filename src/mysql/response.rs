@@ -255,8 +255,13 @@ impl Response {
         self.status = status;
         self.stage = Stage::Start;
         let more = status.is_some_and(|status| status & MORE_RESULTS != 0);
-        self.several |= more;
-        if more { Step::More } else { Step::Done }
+        // Not `|=`: of that LLVM 22.1 (rustc 1.95) makes a store of true, whatever `more` is, in builds optimised as a release.
+        if more {
+            self.several = true;
+            Step::More
+        } else {
+            Step::Done
+        }
     }
 
     fn after_columns(&mut self, first: u8, message: &Message<'_>) -> Step {
