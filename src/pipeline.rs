@@ -302,9 +302,10 @@ impl Pipeline {
             sequence: segment.sequence,
             length: (segment.payload.len() as u32).wrapping_add(segment.cut),
             acknowledged: segment.flags.any(TcpFlags::ACK).then_some(segment.acknowledgment),
+            initial: if segment.flags.any(TcpFlags::FIN) { self.flows.initial(&key) } else { None },
         };
         let ends = Ends::of(&key);
-        let change = self.lives.segment(ends, at.0, control, &mut self.sink.slice.openings);
+        let change = self.lives.segment(ends, at.0, control, &mut self.sink.slice.turnover);
         if control.opens {
             self.sink.opening = self.lives.place(&ends);
         }

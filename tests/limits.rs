@@ -19,7 +19,7 @@ use dbwire_exporter::{
         class::SampleClass,
         estimator::Slice,
         multiplier::Multiplier,
-        openings::{Control, Lives, MOST_LIVES},
+        openings::{Control, Lives, MOST_LIVES, Turnover},
         sampler::{Sampler, Settings},
     },
     stream::key::{Ends, FlowKey},
@@ -573,7 +573,7 @@ fn the_largest_censuses_take_no_more_than_16_mebibytes() {
 #[test]
 fn lives_of_connections_and_openings_take_no_more_than_6_mebibytes() {
     let before = Since::now();
-    let (mut lives, mut opened) = (Lives::new(1), Vec::new());
+    let (mut lives, mut turnover) = (Lives::new(1), Turnover::default());
     let syn = Control {
         from_client: true,
         opens: true,
@@ -582,11 +582,12 @@ fn lives_of_connections_and_openings_take_no_more_than_6_mebibytes() {
         sequence: 1,
         length: 0,
         acknowledged: None,
+        initial: None,
     };
     for number in 0..4 * MOST_LIVES as u32 {
         let client = Endpoint { address: u128::from(number), port: 1 };
         let key = FlowKey { client, server: Endpoint { address: 1, port: 3306 } };
-        lives.segment(Ends::of(&key), 0, syn, &mut opened);
+        lives.segment(Ends::of(&key), 0, syn, &mut turnover);
     }
     let (peak, bound) = (before.peak(), 6 * MIB);
     println!("{:.1} MiB for {MOST_LIVES} lives", peak as f64 / MIB as f64);

@@ -41,6 +41,15 @@ fn queries_of_short_connections_are_estimated_to_a_percent_at_three_bits_and_to_
     }
 }
 
+/// Half of what they do is done in the slice that they end in, or are opened in.
+#[test]
+fn queries_of_connections_that_live_for_seconds_are_estimated_to_two_percent() {
+    let load = load("100, Zipf, each for seven seconds");
+    let [nominal, measured] = [NOMINAL, FIXED].map(|way| score(&load, way, 3, 60, DRAWINGS));
+    println!("{:.1} {:.3}", nominal.rmse(0), measured.rmse(0));
+    assert!(nominal.rmse(0) > 10.0 && measured.rmse(0) <= 2.0, "{} {}", nominal.rmse(0), measured.rmse(0));
+}
+
 #[test]
 fn rotation_sees_the_mix_of_digests_better_than_any_class() {
     for name in ["64 connections, Zipf", "200 connections, Zipf"] {

@@ -186,7 +186,9 @@ impl Decoder<'_> {
         let sums = match self.recorder.stratum {
             // One without a place was counted when that was refused.
             Stratum::New if !known => return,
-            Stratum::New => self.slice.openings.get_mut(place as usize).map(|opening| &mut opening.decoded),
+            Stratum::New => {
+                self.slice.turnover.opened.get_mut(place as usize).map(|opening| &mut opening.decoded)
+            }
             Stratum::Lasting if known => self.slice.lasting.get_mut(place as usize).map(|(_, sums)| sums),
             Stratum::Lasting if self.slice.lasting.len() < MOST_MEASURED => {
                 self.connection.measured_in = (self.serial, self.slice.lasting.len() as u32);

@@ -2,15 +2,16 @@
 //!
 //! Each event of a sampled connection stands for W events. Connections that were there when the slice began get
 //! W = ΣX / ΣX of the sampled ones, X being nearly the number of requests; those opened since get the like with what the
-//! bytes their clients sent say of it ([`super::line`]). Of a connection that ended in the slice the kernel has forgotten X:
-//! the sampled ones' own requests stand in for it, weighted by how busy those that ended were before.
+//! bytes their clients sent say of it ([`super::line`]). Of a connection that ended in the slice the kernel has forgotten X.
+//! Where its FINs tell how much its client had sent in all, what it sent since the last census stands in for X, at as many
+//! bytes a request as it took before; otherwise the sampled ones' own requests do, weighted by how busy they were before.
 
 use super::{
-    census::Census,
+    census::{Census, Socket},
     class::SampleClass,
     interval::{self, Unit},
     line::Line,
-    openings::{Opening, Sent},
+    openings::{Opening, Sent, Turnover},
 };
 
 /// What is known of connections in a slice.
@@ -18,13 +19,13 @@ use super::{
 pub struct Slice<K> {
     /// What was decoded of sampled connections that were there when it began, by [`interval::MEASURES`].
     pub lasting: Vec<(K, [f64; 3])>,
-    /// Every connection opened in it, sampled or not.
-    pub openings: Vec<Opening<K>>,
+    /// Of all connections, sampled or not.
+    pub turnover: Turnover<K>,
 }
 
 impl<K> Default for Slice<K> {
     fn default() -> Self {
-        Self { lasting: Vec::new(), openings: Vec::new() }
+        Self { lasting: Vec::new(), turnover: Turnover::default() }
     }
 }
 
@@ -32,13 +33,14 @@ impl<K> Slice<K> {
     /// Adds what is known of others, or later.
     pub fn extend(&mut self, more: Self) {
         join(&mut self.lasting, more.lasting);
-        join(&mut self.openings, more.openings);
+        join(&mut self.turnover.opened, more.turnover.opened);
+        join(&mut self.turnover.ended, more.turnover.ended);
     }
 
     /// Queries decoded.
     pub fn queries(&self) -> f64 {
         let lasting = self.lasting.iter().map(|(_, [queries, ..])| queries);
-        lasting.chain(self.openings.iter().map(|opening| &opening.decoded[0])).sum()
+        lasting.chain(self.turnover.opened.iter().map(|opening| &opening.decoded[0])).sum()
     }
 }
 
@@ -101,11 +103,12 @@ impl Stratum {
     }
 }
 
-/// Those that were there `before`.
+/// Those that were there `before`; those that have `ended` may tell what their clients sent in all.
 pub fn lasting<K: Copy + Ord>(
     before: &Census<K>,
     now: &Census<K>,
     decoded: &Decoded<K>,
+    ended: &mut [(K, u32)],
     class: SampleClass,
 ) -> Stratum {
     let mut stratum = Stratum::default();
@@ -121,39 +124,82 @@ pub fn lasting<K: Copy + Ord>(
         }
     }
     stratum.segments = stratum.all;
-    add_ended(&mut stratum, before, now, decoded, class);
+    ended.sort_unstable();
+    add_ended(&mut stratum, before, now, decoded, ended, class);
     stratum
 }
 
-/// Those that ended: their requests instead of x, in x's unit.
+/// Connections that ended, and how much they did, by one of two measures.
+#[derive(Default)]
+struct Gone {
+    all: f64,
+    sampled: f64,
+    /// Requests decoded of the sampled ones, in x's unit.
+    x: f64,
+}
+
+/// What one did since the last census is at most so many times what it did of late before: bytes may be those of one large
+/// request.
+const MOST_OF_ACTIVITY: f64 = 8.0;
+/// Requests by which what bytes say of sampled connections is held against what was decoded, at the least.
+const LEAST_TO_CALIBRATE: f64 = 10.0;
+
+/// Those that ended: the sampled ones' requests instead of x, in x's unit, and what may be known of the others.
 fn add_ended<K: Copy + Ord>(
     stratum: &mut Stratum,
     before: &Census<K>,
     now: &Census<K>,
     decoded: &Decoded<K>,
+    ended: &[(K, u32)],
     class: SampleClass,
 ) {
     let queries: f64 = stratum.units.iter().map(|unit| unit.y[0]).sum();
     // Pipelined requests share segments, never the other way round.
     let unit = if queries > 0.0 { (stratum.sampled / queries).min(1.0) } else { 1.0 };
-    let (mut all, mut sampled, mut x_sampled) = (0.0, 0.0, 0.0);
+    let usual = bytes_a_request(now.ended(before).map(|(_, socket, _)| socket));
+    let (mut by_bytes, mut by_activity) = (Gone::default(), Gone::default());
     for (key, socket, activity) in now.ended(before) {
         let busy = 1.0 + activity;
-        all += busy;
+        let (group, amount) = match last_requests(key, socket, ended, usual) {
+            Some(requests) => (&mut by_bytes, requests.min(MOST_OF_ACTIVITY * busy)),
+            None => (&mut by_activity, busy),
+        };
+        group.all += amount;
         if class.contains(socket.client_port) {
-            sampled += busy;
+            group.sampled += amount;
             let y = decoded.of(key);
             let x = y[0] * unit;
-            x_sampled += x;
+            group.x += x;
             if x > 0.0 {
                 stratum.units.push(Unit { x, y });
             }
         }
     }
-    if sampled > 0.0 {
-        stratum.sampled += x_sampled;
-        stratum.all += x_sampled * all / sampled;
+    stratum.sampled += by_bytes.x + by_activity.x;
+    let right = (by_bytes.x + LEAST_TO_CALIBRATE) / (by_bytes.sampled + LEAST_TO_CALIBRATE);
+    stratum.all += by_bytes.x + (by_bytes.all - by_bytes.sampled) * right;
+    if by_activity.sampled > 0.0 {
+        stratum.all += by_activity.x * by_activity.all / by_activity.sampled;
     }
+}
+
+/// What a request of these took, logins included.
+fn bytes_a_request<'a>(sockets: impl Iterator<Item = &'a Socket>) -> f64 {
+    let (bytes, requests) = sockets.fold((0.0, 0.0), |(bytes, requests), socket| {
+        (bytes + f64::from(socket.client_bytes), requests + f64::from(socket.requests()))
+    });
+    if requests > 0.0 { bytes / requests } else { f64::INFINITY }
+}
+
+/// Requests since the last census of one that told its end, as its bytes say: at what a request took before, the `usual` one
+/// of all where it had few.
+fn last_requests<K: Copy + Ord>(key: &K, socket: &Socket, ended: &[(K, u32)], usual: f64) -> Option<f64> {
+    let place = ended.binary_search_by_key(key, |(key, _)| *key).ok()?;
+    let (_, sent) = ended.get(place)?;
+    // One that had sent 4 GiB is told as that, whatever it had.
+    let since = sent.checked_sub(socket.client_bytes)?;
+    let request = (f64::from(socket.client_bytes) + usual) / (f64::from(socket.requests()) + 1.0);
+    (request > 0.0).then(|| f64::from(since) / request)
 }
 
 /// Those opened since, by what their clients have sent.
@@ -232,10 +278,7 @@ pub fn variances(strata: [(&Stratum, Option<f64>); 2]) -> [f64; 3] {
 mod tests {
     use std::time::Duration;
 
-    use super::{
-        super::census::{Listing, Socket},
-        *,
-    };
+    use super::{super::census::Listing, *};
 
     fn census(sockets: &[(u16, u64, u32)]) -> Census<u16> {
         let mut listing = Listing::default();
@@ -256,7 +299,7 @@ mod tests {
     fn between(before: &Census<u16>, now: &[(u16, u64, u32)], queries: &[(u16, f64)]) -> Stratum {
         let now = census(now);
         let decoded: Vec<_> = queries.iter().map(|(port, queries)| (*port, [*queries, 0.0, 0.0])).collect();
-        lasting(before, &now, &decoded.into(), class())
+        lasting(before, &now, &decoded.into(), &mut [], class())
     }
 
     /// Of ports 2, 4, 6, 8 those with bit 1 set: 2 and 6.
@@ -299,6 +342,30 @@ mod tests {
         let stratum = between(&third, &[], &[(2, 5000.0), (6, 5000.0)]);
         let weight = stratum.weight(0.0).unwrap();
         assert!((2.0..2.1).contains(&weight), "{weight}");
+    }
+
+    /// 2 of them is sampled. A request takes 10 bytes.
+    #[test]
+    fn bytes_at_the_end_tell_what_was_done_last_however_busy_it_was_before() {
+        let start = census(&[(2, 1, 0), (4, 2, 0), (8, 3, 0)]);
+        let mut before = census(&[(2, 1, 1000), (4, 2, 1000), (8, 3, 1000)]);
+        before.compare(&start, Duration::ZERO);
+        let weight = |ended: &mut [(u16, u32)], decoded: f64| {
+            let decoded = vec![(2, [decoded, 0.0, 0.0])].into();
+            lasting(&before, &census(&[]), &decoded, ended, class()).weight(0.0).unwrap()
+        };
+        assert_eq!(weight(&mut [], 500.0), 3.0, "as busy as the sampled one");
+        let near = |weight: f64, expected: f64| {
+            assert!((weight - expected).abs() < 0.01 * expected, "{weight} instead of {expected}");
+        };
+        near(weight(&mut [(8, 10_000), (4, 12_000), (2, 15_000)], 500.0), 700.0 / 500.0);
+        // Of 8 nothing is known; were it like 2, it would have as many.
+        near(weight(&mut [(4, 12_000)], 500.0), (500.0 + 500.0 + 200.0) / 500.0);
+        // What a byte is worth is held against what was decoded.
+        near(weight(&mut [(2, 15_000), (4, 12_000), (8, 10_000)], 250.0), 350.0 / 250.0);
+        // A large request, and more than 4 GiB.
+        near(weight(&mut [(2, 15_000), (4, 80_000_000), (8, 10_000)], 500.0), 8508.0 / 500.0);
+        assert!(weight(&mut [(4, 5)], 500.0) > 2.0, "what cannot be is not believed");
     }
 
     fn opening(key: u16, sent: Sent) -> Opening<u16> {

@@ -17,7 +17,8 @@ const MOST_ENDED: usize = 8_192;
 const REMEMBERED: u64 = 20_000_000_000;
 /// Places in the order of age, for each known connection and some more, before those of forgotten ones are given back.
 const SPARE_PLACES: usize = 1024;
-/// Opened in one slice and remembered one by one. Further ones are left out of the estimate of new connections.
+/// Opened in one slice and remembered one by one, and so many ended. Further ones are left out of the estimate of new
+/// connections, and estimated without what they told at their end.
 pub const MOST_OPENINGS: usize = 32_768;
 
 /// A segment without regard to its payload.
@@ -37,6 +38,8 @@ pub struct Control {
     pub length: u32,
     /// What it acknowledges, if it does.
     pub acknowledged: Option<u32>,
+    /// The client's initial sequence number, if it is known from before lives were followed.
+    pub initial: Option<u32>,
 }
 
 /// What a segment did.
@@ -76,6 +79,22 @@ pub struct Opening<K> {
     pub decoded: [f64; 3],
 }
 
+/// What connections have come and gone in a slice.
+#[derive(Debug, Clone)]
+pub struct Turnover<K> {
+    /// Every connection opened in it, sampled or not.
+    pub opened: Vec<Opening<K>>,
+    /// Those that were there when it began and have ended: bytes that the client had sent since it was opened, and the server
+    /// acknowledged, modulo 2^32.
+    pub ended: Vec<(K, u32)>,
+}
+
+impl<K> Default for Turnover<K> {
+    fn default() -> Self {
+        Self { opened: Vec::new(), ended: Vec::new() }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Life {
     /// The client's initial sequence number.
@@ -91,7 +110,7 @@ struct Life {
 
 /// See the module.
 ///
-/// Call order: [`Self::segment`] for each such segment, with the openings of the slice; [`Self::end_slice`] once those have
+/// Call order: [`Self::segment`] for each such segment, with the turnover of the slice; [`Self::end_slice`] once that has
 /// been taken away.
 #[derive(Debug)]
 pub struct Lives<K> {
@@ -119,23 +138,22 @@ impl<K: Copy + Eq + Hash> Lives<K> {
         }
     }
 
-    /// Takes a segment with SYN, FIN or RST that came `at` so many nanoseconds of packet time. `opened` is what was opened in
-    /// the slice up to now.
+    /// Takes a segment with SYN, FIN or RST that came `at` so many nanoseconds of packet time.
     pub fn segment(
         &mut self,
         key: K,
         at: u64,
         control: Control,
-        opened: &mut Vec<Opening<K>>,
+        turnover: &mut Turnover<K>,
     ) -> Option<Change> {
         if control.opens {
-            return self.open(key, control, opened);
+            return self.open(key, control, &mut turnover.opened);
         }
         let slot = match self.lives.find(&key) {
             Some(slot) => slot,
             None if control.resets => return None,
             // It was under way when capture began: its FINs tell.
-            None => self.remember(key, Life::default()),
+            None => self.remember(key, Life { initial: control.initial, ..Life::default() }),
         };
         let (ticket, _, life) = self.lives.get_mut(slot)?;
         if life.ended {
@@ -151,8 +169,12 @@ impl<K: Copy + Eq + Hash> Lives<K> {
         if !life.ended {
             return None;
         }
-        if let Some(opening) = opening(life, self.slice, opened) {
-            opening.sent = life.sent();
+        match (opening(life, self.slice, &mut turnover.opened), life.sent()) {
+            (Some(opening), sent) => opening.sent = sent,
+            (None, Sent::Acknowledged(bytes)) if turnover.ended.len() < MOST_OPENINGS => {
+                turnover.ended.push((key, bytes));
+            }
+            _ => {}
         }
         self.ended.push_back((ticket, at));
         if self.ended.len() > MOST_ENDED {

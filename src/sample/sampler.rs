@@ -150,8 +150,9 @@ impl<K: Copy + Ord> Sampler<K> {
         elapsed: Duration,
         client_port: impl Fn(&K) -> u16,
     ) -> [Option<f64>; 2] {
-        let lasting = estimator::lasting(before, now, &slice.lasting.into(), self.class);
-        let new = estimator::new(now, &slice.openings, self.class, client_port);
+        let Slice { lasting, mut turnover } = slice;
+        let lasting = estimator::lasting(before, now, &lasting.into(), &mut turnover.ended, self.class);
+        let new = estimator::new(now, &turnover.opened, self.class, client_port);
         self.set_ratio(&lasting);
         if !self.settings.multiplier.is_measured() || self.class.bits() == 0 {
             let weight = self.settings.multiplier.nominal(self.class);

@@ -162,6 +162,12 @@ impl<S> FlowTable<S> {
         self.find(key).is_some()
     }
 
+    /// The client's initial sequence number, where its SYN was seen.
+    pub fn initial(&self, key: &FlowKey) -> Option<u32> {
+        let (_, flow) = self.flows.get(self.find(key)?)?;
+        flow.initial
+    }
+
     /// Takes a segment of the connection `key`.
     #[inline]
     pub fn segment(

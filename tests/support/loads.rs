@@ -22,18 +22,22 @@ pub struct Load {
     pub bulk: bool,
     /// Connections opened in a second, each with one to three queries.
     pub opened: f64,
+    /// Seconds that each of the `connections` lives on the average, another one coming for it; 0 for ever.
+    pub life: f64,
 }
 
-pub const LOADS: [Load; 6] = [
+pub const LOADS: [Load; 7] = [
     Load { name: "16 connections alike", connections: 16, skew: 0.0, ..EVEN },
     Load { name: "200 connections alike", connections: 200, skew: 0.0, ..EVEN },
     Load { name: "64 connections, Zipf", connections: 64, ..EVEN },
     Load { name: "200 connections, Zipf", connections: 200, ..EVEN },
     Load { name: "64, Zipf, inserts of 1 MB, a dump", connections: 64, bulk: true, ..EVEN },
     Load { name: "500 connections opened a second", connections: 0, opened: 500.0, ..EVEN },
+    Load { name: "100, Zipf, each for seven seconds", connections: 100, life: 7.0, ..EVEN },
 ];
 
-const EVEN: Load = Load { name: "", connections: 0, rate: 5000.0, skew: 1.0, bulk: false, opened: 0.0 };
+const EVEN: Load =
+    Load { name: "", connections: 0, rate: 5000.0, skew: 1.0, bulk: false, opened: 0.0, life: 0.0 };
 
 /// What a lasting connection is like.
 struct Kind {
@@ -63,12 +67,47 @@ impl Load {
             })
             .collect();
         let slices = u64::from(seconds) / SLICE.as_secs();
-        let slices = (0..slices).map(|slice| self.slice(slice, &kinds, &mut random)).collect();
+        let mut slices: Vec<_> = (0..slices).map(|slice| self.slice(slice, &kinds, &mut random)).collect();
+        if self.life > 0.0 {
+            self.replace(&mut slices, &kinds, &mut random);
+        }
         Traffic { slices, slice: SLICE }
     }
 
+    /// Has each connection end by and by, and another one of its kind come for it.
+    fn replace(&self, slices: &mut [Vec<Activity>], kinds: &[Kind], random: &mut Random) {
+        let slice_seconds = SLICE.as_secs_f64();
+        slices.iter_mut().for_each(Vec::clear);
+        let end = slices.len() as f64 * slice_seconds;
+        let mut number = 0;
+        for kind in kinds {
+            let mut opened = -self.life;
+            while opened < end {
+                let closed = opened - self.life * (1.0 - random.uniform()).ln();
+                for (index, slice) in slices.iter_mut().enumerate() {
+                    let begins = index as f64 * slice_seconds;
+                    let (from, to) = (opened.max(begins), closed.min(begins + slice_seconds));
+                    if from < to {
+                        let within = |time: f64| (begins..begins + slice_seconds).contains(&time);
+                        let is_opened = within(opened);
+                        let activity = kind.activity(number, to - from, random);
+                        // A login, and a goodbye.
+                        let more = if is_opened { 90 } else { 0 } + if within(closed) { 5 } else { 0 };
+                        let client_bytes = activity.client_bytes + more;
+                        let (opened, ended) = (is_opened, within(closed));
+                        slice.push(Activity { client_bytes, opened, ended, ..activity });
+                    }
+                }
+                (opened, number) = (closed, number + 1);
+            }
+        }
+    }
+
     fn slice(&self, slice: u64, kinds: &[Kind], random: &mut Random) -> Vec<Activity> {
-        let lasting = kinds.iter().enumerate().map(|(index, kind)| kind.activity(index as u64, random));
+        let lasting = kinds
+            .iter()
+            .enumerate()
+            .map(|(index, kind)| kind.activity(index as u64, SLICE.as_secs_f64(), random));
         let mut activities: Vec<Activity> = lasting.collect();
         let opened = random.poisson(self.opened * SLICE.as_secs_f64());
         activities.extend((0..opened).map(|number| {
@@ -89,8 +128,8 @@ impl Load {
 }
 
 impl Kind {
-    fn activity(&self, connection: u64, random: &mut Random) -> Activity {
-        let queries = random.poisson(self.rate * SLICE.as_secs_f64());
+    fn activity(&self, connection: u64, seconds: f64, random: &mut Random) -> Activity {
+        let queries = random.poisson(self.rate * seconds);
         // A retransmission, or a statement and its reply in two segments each: seldom.
         let extra = random.poisson(f64::from(queries) * 0.002);
         let many = |often: bool, most: f64| if often { random_segments(queries, most) } else { 0 };

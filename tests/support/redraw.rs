@@ -155,9 +155,10 @@ impl Run<'_> {
             if activity.opened {
                 let sent =
                     if activity.ended { Sent::Acknowledged(activity.client_bytes) } else { Sent::Alive };
-                slice.openings.push(Opening { key, sent, decoded });
-            } else if sampled {
-                slice.lasting.push((key, decoded));
+                slice.turnover.opened.push(Opening { key, sent, decoded });
+            } else {
+                slice.lasting.extend(sampled.then_some((key, decoded)));
+                slice.turnover.ended.extend(activity.ended.then_some((key, socket.client_bytes)));
             }
             if sampled {
                 let waiting = &mut self.waiting[usize::from(activity.opened)];

@@ -8,6 +8,7 @@ const QUIET: Control = Control {
     sequence: 0,
     length: 0,
     acknowledged: None,
+    initial: None,
 };
 /// Of packet time.
 const NOW: u64 = 1_000 * REMEMBERED;
@@ -29,21 +30,21 @@ fn reset(from_client: bool, sequence: u32) -> Control {
     Control { from_client, resets: true, sequence, ..QUIET }
 }
 
-/// Lives and the openings of the slice.
+/// Lives, and what came and went in the slice.
 struct Slice {
     lives: Lives<u32>,
-    opened: Vec<Opening<u32>>,
+    turnover: Turnover<u32>,
 }
 
 impl Default for Slice {
     fn default() -> Self {
-        Self { lives: Lives::new(1), opened: Vec::new() }
+        Self { lives: Lives::new(1), turnover: Turnover::default() }
     }
 }
 
 impl Slice {
     fn segment_at(&mut self, key: u32, at: u64, control: Control) -> Option<Change> {
-        self.lives.segment(key, at, control, &mut self.opened)
+        self.lives.segment(key, at, control, &mut self.turnover)
     }
 
     fn segment(&mut self, key: u32, control: Control) -> Option<Change> {
@@ -52,7 +53,7 @@ impl Slice {
 
     fn end_at(&mut self, at: u64) -> Vec<Opening<u32>> {
         self.lives.end_slice(at);
-        std::mem::take(&mut self.opened)
+        std::mem::take(&mut self.turnover).opened
     }
 
     fn end(&mut self) -> Vec<(u32, Sent)> {
@@ -112,11 +113,12 @@ fn connections_between_the_same_ends_within_a_slice_are_told_apart() {
     for (initial, bytes) in [(100, 10), (5000, 70)] {
         slice.segment(1, syn(initial));
         let place = slice.lives.place(&1).unwrap();
-        slice.opened[place as usize].decoded[0] += f64::from(bytes);
+        slice.turnover.opened[place as usize].decoded[0] += f64::from(bytes);
         slice.segment(1, fin(true, initial + 1, bytes));
         slice.segment(1, server_fin(initial + 2 + bytes));
     }
-    let found: Vec<_> = slice.opened.iter().map(|opening| (opening.sent, opening.decoded[0])).collect();
+    let found: Vec<_> =
+        slice.turnover.opened.iter().map(|opening| (opening.sent, opening.decoded[0])).collect();
     assert_eq!(found, [(Sent::Acknowledged(10), 10.0), (Sent::Acknowledged(70), 70.0)]);
 }
 
@@ -130,6 +132,29 @@ fn the_end_in_a_later_slice_changes_no_opening_of_that_one() {
     assert_eq!((slice.lives.place(&1), slice.lives.place(&2)), (None, Some(0)));
     assert_eq!(slice.segment(1, reset(true, 101)), Some(Change::Reset));
     assert_eq!(slice.end(), [(2, Sent::Alive)]);
+}
+
+#[test]
+fn of_those_that_were_there_before_the_end_tells_what_was_sent_in_all() {
+    let mut slice = Slice::default();
+    slice.segment(1, syn(100));
+    slice.end();
+    let known = Control { initial: Some(5000), ..fin(true, 5101, 0) };
+    for (key, control) in [
+        (1, fin(true, 301, 0)),
+        (1, server_fin(302)),
+        // From before lives were followed, its SYN seen or not.
+        (2, known),
+        (2, server_fin(5102)),
+        (3, fin(true, 77, 0)),
+        (3, server_fin(78)),
+        // As the client alone says.
+        (4, syn(1)),
+        (4, reset(true, 9)),
+    ] {
+        slice.segment(key, control);
+    }
+    assert_eq!(slice.turnover.ended, [(1, 200), (2, 100)]);
 }
 
 #[test]
@@ -186,7 +211,7 @@ fn a_flood_is_bounded() {
         assert_eq!(slice.segment(key, syn(1)), Some(Change::Opened));
     }
     assert_eq!((slice.lives.forgotten(), slice.lives.lives.len()), (10, MOST_LIVES));
-    assert_eq!(slice.opened.len(), MOST_OPENINGS);
+    assert_eq!(slice.turnover.opened.len(), MOST_OPENINGS);
     assert_eq!(slice.lives.end_slice(NOW), (MOST_LIVES - MOST_OPENINGS) as u64 + 10);
     assert_eq!(slice.lives.end_slice(NOW), 0);
 }

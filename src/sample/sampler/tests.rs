@@ -158,7 +158,7 @@ fn a_pool_that_reconnects_all_at_once_makes_no_counter_jump() {
     }
     for port in [12, 14, 16, 18] {
         world.connect(port);
-        slice.openings.push(opening(port, Sent::Alive));
+        slice.turnover.opened.push(opening(port, Sent::Alive));
     }
     let before = world.estimate;
     world.census(slice);
@@ -180,7 +180,7 @@ fn a_server_that_starts_anew_makes_no_counter_jump() {
     let mut slice = Slice::default();
     for port in [2, 4, 6, 8] {
         world.connect(port);
-        slice.openings.push(opening(port, Sent::Acknowledged(10)));
+        slice.turnover.opened.push(opening(port, Sent::Acknowledged(10)));
     }
     world.census(slice);
     assert_eq!(world.estimate, before);
@@ -227,7 +227,7 @@ fn where_the_class_stays_new_connections_may_yet_fall_into_it() {
     let mut world = World::new(None, &[2, 4]);
     let mut unsampled = |seconds: u64, port| {
         let mut slice = Slice::default();
-        slice.openings.push(opening(port, Sent::Acknowledged(50)));
+        slice.turnover.opened.push(opening(port, Sent::Acknowledged(50)));
         world.census_after(Duration::from_secs(seconds), slice);
         world.unestimated()
     };
