@@ -46,7 +46,7 @@ fn queries_of_short_connections_are_estimated_to_a_percent_at_three_bits_and_to_
 fn queries_of_connections_that_live_for_seconds_are_estimated_to_two_percent() {
     let load = load("100, Zipf, each for seven seconds");
     let [nominal, measured] = [NOMINAL, FIXED].map(|way| score(&load, way, 3, 60, DRAWINGS));
-    println!("{:.1} {:.3}", nominal.rmse(0), measured.rmse(0));
+    println!("{:.1} {:.3} ({:+.3})", nominal.rmse(0), measured.rmse(0), measured.bias(0));
     assert!(nominal.rmse(0) > 10.0 && measured.rmse(0) <= 2.0, "{} {}", nominal.rmse(0), measured.rmse(0));
 }
 

@@ -1,7 +1,7 @@
 //! Weights from two censuses and what was seen in between.
 //!
 //! Each event of a sampled connection stands for W events. Connections that were there when the slice began get
-//! W = ΣX / ΣX of the sampled ones, X being nearly the number of requests; those opened since get the like with what the
+//! W = ΣX / ΣX of the sampled ones, X being nearly the number of requests; of those opened since, and ended, it is what the
 //! bytes their clients sent say of it ([`super::line`]). Of a connection that ended in the slice the kernel has forgotten X.
 //! Where its FINs tell how much its client had sent in all, what it sent since the last census stands in for X, at as many
 //! bytes a request as it took before; otherwise the sampled ones' own requests do, weighted by how busy they were before.
@@ -133,9 +133,18 @@ pub fn lasting<K: Copy + Ord>(
 #[derive(Default)]
 struct Gone {
     all: f64,
-    sampled: f64,
-    /// Requests decoded of the sampled ones, in x's unit.
-    x: f64,
+    /// The sampled ones, by that measure.
+    units: Vec<Unit>,
+}
+
+impl Gone {
+    fn sampled(&self) -> f64 {
+        self.units.iter().map(|unit| unit.x).sum()
+    }
+
+    fn queries(&self) -> f64 {
+        self.units.iter().map(|unit| unit.y[0]).sum()
+    }
 }
 
 /// What one did since the last census is at most so many times what it did of late before: bytes may be those of one large
@@ -166,20 +175,19 @@ fn add_ended<K: Copy + Ord>(
         };
         group.all += amount;
         if class.contains(socket.client_port) {
-            group.sampled += amount;
-            let y = decoded.of(key);
-            let x = y[0] * unit;
-            group.x += x;
-            if x > 0.0 {
-                stratum.units.push(Unit { x, y });
-            }
+            group.units.push(Unit { x: amount, y: decoded.of(key) });
         }
     }
-    stratum.sampled += by_bytes.x + by_activity.x;
-    let right = (by_bytes.x + LEAST_TO_CALIBRATE) / (by_bytes.sampled + LEAST_TO_CALIBRATE);
-    stratum.all += by_bytes.x + (by_bytes.all - by_bytes.sampled) * right;
-    if by_activity.sampled > 0.0 {
-        stratum.all += by_activity.x * by_activity.all / by_activity.sampled;
+    let decoded = |group: &Gone| unit * group.queries();
+    let right = (decoded(&by_bytes) + LEAST_TO_CALIBRATE) / (by_bytes.sampled() + LEAST_TO_CALIBRATE);
+    stratum.all += by_bytes.all * right;
+    stratum.sampled += by_bytes.sampled() * right;
+    stratum.units.extend(by_bytes.units.iter().map(|gone| Unit { x: gone.x * right, ..*gone }));
+    if by_activity.sampled() > 0.0 {
+        stratum.all += decoded(&by_activity) * by_activity.all / by_activity.sampled();
+        stratum.sampled += decoded(&by_activity);
+        let units = by_activity.units.iter().filter(|gone| gone.y[0] > 0.0);
+        stratum.units.extend(units.map(|gone| Unit { x: gone.y[0] * unit, ..*gone }));
     }
 }
 
@@ -199,69 +207,115 @@ fn last_requests<K: Copy + Ord>(key: &K, socket: &Socket, ended: &[(K, u32)], us
     // One that had sent 4 GiB is told as that, whatever it had.
     let since = sent.checked_sub(socket.client_bytes)?;
     let request = (f64::from(socket.client_bytes) + usual) / (f64::from(socket.requests()) + 1.0);
-    (request > 0.0).then(|| f64::from(since) / request)
+    // Where nobody has had a request nothing tells.
+    (request > 0.0 && request.is_finite()).then(|| f64::from(since) / request)
 }
 
-/// Those opened since, by what their clients have sent.
+/// Those opened since: by their requests, as the kernel counts them while they live, and otherwise by what their clients have
+/// sent.
 pub fn new<K: Copy + Ord>(
     now: &Census<K>,
     openings: &[Opening<K>],
     class: SampleClass,
     client_port: impl Fn(&K) -> u16,
 ) -> Stratum {
-    let sizes = Sizes::of(now, openings);
-    let sampled = |opening: &&Opening<K>| class.contains(client_port(&opening.key));
-    let unit = |opening: &Opening<K>| Unit { x: sizes.bytes(now, opening), y: opening.decoded };
-    let units: Vec<_> = openings.iter().filter(sampled).map(unit).collect();
-    let segments = |opening: &Opening<K>| match opening.sent {
-        Sent::Alive => now.get(&opening.key).map_or(0.0, |socket| f64::from(socket.requests())),
-        _ => 1.0,
-    };
-    let mut stratum = Stratum {
-        all: openings.iter().map(|opening| sizes.bytes(now, opening)).sum(),
-        sampled: units.iter().map(|unit| unit.x).sum(),
-        segments: openings.iter().map(segments).sum(),
-        units,
-    };
-    let Some(line) = Line::through(&stratum.units) else { return stratum };
-    stratum.all = openings.iter().map(|opening| line.at(sizes.bytes(now, opening))).sum();
-    stratum.units.iter_mut().for_each(|unit| unit.x = line.at(unit.x));
-    stratum.sampled = stratum.units.iter().map(|unit| unit.x).sum();
+    let sampled = |opening: &Opening<K>| class.contains(client_port(&opening.key));
+    let mut stratum = Stratum::default();
+    let alive = openings.iter().filter(|opening| opening.sent == Sent::Alive);
+    // One that is not listed has not come to be open, or only after the census.
+    let alive: Vec<_> = alive.filter_map(|opening| Some((opening, now.get(&opening.key)?))).collect();
+    let login = login(alive.iter().copied().filter(|(opening, _)| sampled(opening)));
+    for (opening, socket) in &alive {
+        let x = (f64::from(socket.requests()) - login).max(0.0);
+        stratum.add(opening, x, sampled(opening));
+        stratum.segments += f64::from(socket.requests());
+    }
+    let ended: Vec<_> = openings.iter().filter(|opening| opening.sent != Sent::Alive).collect();
+    let sockets: Vec<_> = alive.iter().map(|(_, socket)| *socket).collect();
+    let requests = Requests::of(&ended, sampled, &sockets);
+    for opening in ended {
+        stratum.add(opening, requests.at(opening.sent), sampled(opening));
+        stratum.segments += 1.0;
+    }
     stratum
 }
 
-/// Bytes that clients have sent, where both ends, or the kernel, tell. Of the others there is no more than of these:
-/// strangers may open as many connections as they like, and claim what they like.
-struct Sizes {
-    mean: f64,
-    most: f64,
-}
-
-impl Sizes {
-    fn of<K: Copy + Ord>(now: &Census<K>, openings: &[Opening<K>]) -> Self {
-        let known = openings.iter().filter_map(|opening| known_bytes(now, opening));
-        let (count, sum, most) =
-            known.fold((0.0, 0.0, 0.0_f64), |(n, sum, most), bytes| (n + 1.0, sum + bytes, most.max(bytes)));
-        if count > 0.0 { Self { mean: sum / count, most } } else { Self { mean: 1.0, most: f64::INFINITY } }
-    }
-
-    fn bytes<K: Copy + Ord>(&self, now: &Census<K>, opening: &Opening<K>) -> f64 {
-        match opening.sent {
-            Sent::Claimed(bytes) => f64::from(bytes).min(self.most),
-            Sent::Unknown => self.mean,
-            Sent::Acknowledged(_) | Sent::Alive => known_bytes(now, opening).unwrap_or(0.0),
+impl Stratum {
+    /// A new connection with so much of the auxiliary variable.
+    fn add<K>(&mut self, opening: &Opening<K>, x: f64, sampled: bool) {
+        self.all += x;
+        if sampled {
+            self.sampled += x;
+            self.units.push(Unit { x, y: opening.decoded });
         }
     }
 }
 
-/// One that is said to live but is not listed has not come to be open, or only after the census.
-fn known_bytes<K: Copy + Ord>(now: &Census<K>, opening: &Opening<K>) -> Option<f64> {
-    let bytes = match opening.sent {
-        Sent::Acknowledged(bytes) => Some(bytes),
-        Sent::Alive => now.get(&opening.key).map(|socket| socket.client_bytes),
-        Sent::Claimed(_) | Sent::Unknown => None,
-    };
-    bytes.map(f64::from)
+/// Requests that the kernel has counted, and nobody has decoded: those of a login.
+fn login<'a, K: 'a>(sampled: impl Iterator<Item = (&'a Opening<K>, &'a Socket)>) -> f64 {
+    let more = sampled.map(|(opening, socket)| f64::from(socket.requests()) - opening.decoded[0]);
+    let (count, sum) = more.fold((0.0, 0.0), |(count, sum), more| (count + 1.0, sum + more));
+    if count > 0.0 { (sum / count).clamp(0.0, MOST_OF_A_LOGIN) } else { 1.0 }
+}
+
+/// Requests that a login may take: the client's answer to the greeting, and a few exchanges of a plugin.
+const MOST_OF_A_LOGIN: f64 = 4.0;
+
+/// What the bytes of connections that were opened and have ended say of their requests.
+struct Requests {
+    /// Bytes of those of which they are known. Of the others there is no more than of these: strangers may open as many
+    /// connections as they like, and claim what they like.
+    mean: f64,
+    most: f64,
+    line: Option<Line>,
+    a_byte: f64,
+}
+
+impl Requests {
+    /// Beside those that are `alive`.
+    fn of<K>(ended: &[&Opening<K>], sampled: impl Fn(&Opening<K>) -> bool, alive: &[&Socket]) -> Self {
+        let acknowledged = ended.iter().filter_map(|opening| match opening.sent {
+            Sent::Acknowledged(bytes) => Some(bytes),
+            _ => None,
+        });
+        let known: Vec<_> = acknowledged.chain(alive.iter().map(|socket| socket.client_bytes)).collect();
+        let (mut mean, mut most) = (1.0, f64::INFINITY);
+        if let Some(largest) = known.iter().max() {
+            mean = known.iter().map(|bytes| f64::from(*bytes)).sum::<f64>() / known.len() as f64;
+            most = f64::from(*largest);
+        }
+        let mut requests = Self { mean, most, line: None, a_byte: 1.0 };
+        let sampled = ended.iter().filter(|opening| sampled(opening));
+        let units: Vec<_> = sampled.map(|opening| requests.unit(opening)).collect();
+        requests.line = Line::through(&units);
+        let (x, queries) = units.iter().fold((0.0, 0.0), |(x, queries), unit| {
+            (x + requests.line.map_or(unit.x, |line| line.at(unit.x)), queries + unit.y[0])
+        });
+        let usual = bytes_a_request(alive.iter().copied());
+        requests.a_byte = match () {
+            () if x > 0.0 && queries > 0.0 => queries / x,
+            () if usual.is_finite() && usual > 0.0 => 1.0 / usual,
+            () => 1.0,
+        };
+        requests
+    }
+
+    fn unit<K>(&self, opening: &Opening<K>) -> Unit {
+        Unit { x: self.bytes(opening.sent), y: opening.decoded }
+    }
+
+    fn bytes(&self, sent: Sent) -> f64 {
+        match sent {
+            Sent::Acknowledged(bytes) => f64::from(bytes),
+            Sent::Claimed(bytes) => f64::from(bytes).min(self.most),
+            Sent::Unknown | Sent::Alive => self.mean,
+        }
+    }
+
+    fn at(&self, sent: Sent) -> f64 {
+        let bytes = self.bytes(sent);
+        self.a_byte * self.line.map_or(bytes, |line| line.at(bytes))
+    }
 }
 
 /// Variances of both strata together, by [`interval::MEASURES`].
@@ -377,8 +431,9 @@ mod tests {
     }
 
     #[test]
-    fn new_connections_count_by_their_bytes_finished_or_alive_and_else_by_their_number() {
-        let now = census(&[(4, 2, 60)]);
+    fn new_connections_count_by_their_requests_or_bytes_and_else_by_their_number() {
+        // Its login is one of its requests.
+        let now = census(&[(4, 2, 61)]);
         let known = [(2, Sent::Acknowledged(100)), (4, Sent::Alive), (6, Sent::Acknowledged(200))];
         assert_eq!(weight_of_new(&now, &known.map(|(key, sent)| opening(key, sent))), Some(3.0));
         let unknown = [2, 4, 6, 8].map(|key| opening(key, Sent::Unknown));
@@ -398,7 +453,8 @@ mod tests {
         let refusals: Vec<_> = real.into_iter().chain((0..1000).map(refused)).collect();
         assert_eq!(weight_of_new(&now, &refusals), Some(2.0));
         let liar = [real[0], real[1], opening(8, Sent::Claimed(u32::MAX))];
-        assert_eq!(weight_of_new(&now, &liar), Some(3.0), "as one of the others, at most");
+        let weight = weight_of_new(&now, &liar).unwrap();
+        assert!((2.9..3.1).contains(&weight), "{weight}: as one of the others, at most");
     }
 
     /// What is estimated, and what is true, of connections with so many queries, which send `bytes` for them; every other

@@ -122,7 +122,11 @@ impl<K: Copy + Ord> Sampler<K> {
                 now.compare(&before, elapsed);
                 self.weigh(&before, &now, slice, elapsed, client_port)
             }
-            None => self.without_census(&slice),
+            None => {
+                // How busy they are is told by all that they have done.
+                now.compare(&Census::default(), elapsed);
+                self.without_census(&slice)
+            }
         };
         self.describe(&now);
         self.class = class;

@@ -66,6 +66,14 @@ pub struct Activity {
     pub ended: bool,
 }
 
+impl Activity {
+    fn add_to(&self, socket: &mut Socket) {
+        socket.segments_in += self.segments_in;
+        socket.segments_out += self.segments_out;
+        socket.client_bytes += self.client_bytes;
+    }
+}
+
 /// Slices, one after the other. A connection is in each slice from its opening to its end, busy or not; those of the first
 /// slice that are not opened in it were there before.
 pub struct Traffic {
@@ -106,7 +114,14 @@ impl Traffic {
             outcome: Outcome::default(),
         };
         let before = self.slices.first().into_iter().flatten().filter(|activity| !activity.opened);
-        run.sockets = before.map(|activity| (activity.connection, run.socket(activity.connection))).collect();
+        // As if each had done as much before.
+        run.sockets = before
+            .map(|activity| {
+                let mut socket = run.socket(activity.connection);
+                activity.add_to(&mut socket);
+                (activity.connection, socket)
+            })
+            .collect();
         run.census(Slice::default(), self.slice, asked_for);
         for slice in &self.slices {
             run.slice(slice, self.slice, asked_for);
@@ -146,9 +161,7 @@ impl Run<'_> {
             self.outcome.truth.iter_mut().zip(activity.done).for_each(|(sum, done)| *sum += done);
             let key = activity.connection;
             let mut socket = self.sockets.remove(&key).unwrap_or_else(|| self.socket(key));
-            socket.segments_in += activity.segments_in;
-            socket.segments_out += activity.segments_out;
-            socket.client_bytes += activity.client_bytes;
+            activity.add_to(&mut socket);
             let sampled = self.sampler.class().contains(socket.client_port);
             let [queries, errors, seconds, _] = activity.done;
             let decoded = if sampled { [queries, errors, seconds] } else { [0.0; 3] };
