@@ -19,6 +19,11 @@ impl Asked {
         Self([&[length], user.unwrap_or_default(), schema].concat().into())
     }
 
+    /// Whether waiting commands fit beside it into what a connection may take; names as long as they may be leave no room.
+    pub(super) fn leaves_room(&self) -> bool {
+        self.0.len() <= USER_NAME + SCHEMA_NAME / 2
+    }
+
     /// The user; `None` if there was no name, or one that no user has.
     pub(super) fn user(&self) -> Option<&[u8]> {
         let (length, names) = self.0.split_first()?;

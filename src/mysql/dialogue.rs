@@ -168,7 +168,7 @@ impl Dialogue {
         match (&self.phase, direction) {
             (Phase::Command, Direction::ToServer) => self.request(message, bounds, observer),
             (Phase::Command, Direction::ToClient) => self.reply(message, bounds, observer),
-            _ => self.before_commands(direction, message, observer),
+            _ => self.before_commands(direction, message, bounds, observer),
         }
     }
 

@@ -18,8 +18,9 @@ use super::{
     dialogue::{Dialogue, Phase},
     event::{Observer, Visibility},
     handshake::LoginRequest,
+    opening::{Opening, Other},
     packet::{Framer, Lost},
-    proxy, resync,
+    resync,
     tls::{self, Tls},
 };
 use crate::{
@@ -40,8 +41,8 @@ pub struct Session {
     client: Framer,
     server: Framer,
     dialogue: Dialogue,
-    /// A header before the client's first packet.
-    proxy: Option<Box<proxy::Header>>,
+    /// What the client has sent so far, where that was before its turn.
+    opening: Option<Box<Opening>>,
     /// Once the connection is inside TLS, in which case nothing else of this is in use.
     tls: Option<Box<Tls>>,
     /// Once the login has agreed on compression.
@@ -90,7 +91,7 @@ impl Session {
             client: Framer::new(limits::REQUEST_HEAD),
             server: Framer::new(limits::RESPONSE_HEAD),
             dialogue: Dialogue::new(start),
-            proxy: None,
+            opening: None,
             tls: None,
             compression: None,
         }
@@ -255,6 +256,7 @@ impl Session {
     fn forget_unfinished(&mut self, bounds: &Bounds) {
         let opaque = self.dialogue.is_opaque();
         if opaque || self.dialogue.client_lost {
+            self.opening = None;
             self.client.release(bounds);
             self.dialogue.pending.release(bounds);
         }
@@ -321,22 +323,9 @@ impl Session {
         self.dialogue.prepared.clear(bounds);
     }
 
-    fn client_data(
-        &mut self,
-        at: Timestamp,
-        mut bytes: &[u8],
-        bounds: &Bounds,
-        observer: &mut impl Observer,
-    ) {
-        if matches!(self.dialogue.phase, Phase::Greeting) {
-            return self.before_greeting(bytes);
-        }
-        if matches!(self.dialogue.phase, Phase::Login) && self.client.is_at_boundary() {
-            self.proxy = None;
-            if !LoginRequest::may_begin(bytes) {
-                self.dialogue.phase = Phase::Ignored;
-                return;
-            }
+    fn client_data(&mut self, at: Timestamp, bytes: &[u8], bounds: &Bounds, observer: &mut impl Observer) {
+        if matches!(self.dialogue.phase, Phase::Greeting | Phase::Login) && self.client.is_at_boundary() {
+            return self.open(at, bytes, bounds, observer);
         }
         if self.dialogue.client_lost {
             if !resync::begins_request(bytes) {
@@ -346,6 +335,12 @@ impl Session {
             self.client.reset(bounds);
             self.dialogue.find(observer);
         }
+        self.requests(at, bytes, bounds, observer);
+    }
+
+    /// Bytes of the client's packets.
+    #[inline]
+    fn requests(&mut self, at: Timestamp, mut bytes: &[u8], bounds: &Bounds, observer: &mut impl Observer) {
         while let Some(message) = self.client.next(&mut bytes, at, bounds) {
             self.dialogue.message(Direction::ToServer, &message, bounds, observer);
             if self.dialogue.client_lost || self.dialogue.is_opaque() {
@@ -357,11 +352,32 @@ impl Session {
         }
     }
 
-    /// Only a proxy speaks before the server does.
-    fn before_greeting(&mut self, bytes: &[u8]) {
-        match self.proxy.get_or_insert_default().step(bytes) {
-            proxy::Step::More | proxy::Step::Behind([]) => {}
-            proxy::Step::Behind(_) | proxy::Step::Other => self.dialogue.phase = Phase::Ignored,
+    /// The client's first bytes. Before the greeting only a proxy speaks, or a client whose login waits for it.
+    #[cold]
+    fn open(&mut self, at: Timestamp, bytes: &[u8], bounds: &Bounds, observer: &mut impl Observer) {
+        let mut opening = self.opening.take().map_or_else(Opening::default, |opening| *opening);
+        let greeted = matches!(self.dialogue.phase, Phase::Login);
+        match opening.behind_header(bytes) {
+            Ok(Some(packets)) if greeted && LoginRequest::may_begin(&packets) => {
+                return self.requests(at, &packets, bounds, observer);
+            }
+            Ok(Some(packets)) if !greeted && opening.wait(&packets, at).is_ok() => {}
+            Ok(None) => {}
+            Ok(Some(_)) | Err(Other) => {
+                self.dialogue.phase = Phase::Ignored;
+                return;
+            }
+        }
+        self.opening = Some(Box::new(opening));
+    }
+
+    /// The server has greeted a client that has spoken before.
+    #[cold]
+    fn greeted(&mut self, bounds: &Bounds, observer: &mut impl Observer) {
+        let Some(opening) = self.opening.take() else { return };
+        match opening.waiting() {
+            ([], _) => self.opening = Some(opening),
+            (packets, at) => self.requests(at, packets, bounds, observer),
         }
     }
 
@@ -399,6 +415,8 @@ impl Session {
             if login && matches!(self.dialogue.phase, Phase::Command) {
                 self.compression = Compression::agreed(self.dialogue.capabilities, Blocks::new);
                 self.dialogue.compressed = self.compression.is_some();
+            } else if self.opening.is_some() && matches!(self.dialogue.phase, Phase::Login) {
+                self.greeted(bounds, observer);
             }
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;

@@ -2,9 +2,12 @@
 
 use super::{Dialogue, Phase, escapes};
 use crate::{
+    limits::Bounds,
     mysql::{
         asked::Asked,
         capabilities::Capabilities,
+        command::Command,
+        compress::Algorithm,
         event::{Event, Login, Observer, ServerError},
         handshake::{Greeting, LoginRequest},
         packet::Message,
@@ -29,6 +32,7 @@ impl Dialogue {
         &mut self,
         direction: Direction,
         message: &Message<'_>,
+        bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
         match (self.phase, direction) {
@@ -38,8 +42,9 @@ impl Dialogue {
             (Phase::Login | Phase::Authentication, Direction::ToClient) => {
                 self.authentication(message, observer);
             }
-            // Proofs; and what comes before the greeting is no packet.
-            (Phase::Authentication | Phase::Greeting, Direction::ToServer) => {}
+            (Phase::Authentication, Direction::ToServer) => self.proof(message, bounds, observer),
+            // What comes before the greeting waits for it.
+            (Phase::Greeting, Direction::ToServer) => {}
             (Phase::Tls | Phase::Ignored, _) => {}
         }
     }
@@ -74,6 +79,23 @@ impl Dialogue {
         }
     }
 
+    /// A client's message before the login is answered: a proof, which is numbered on from the login, or a request of a
+    /// client that is certain to be let in and does not wait (a health check that leaves at once).
+    fn proof(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
+        // Blocks of compression would be told apart from packets by nothing.
+        let compresses = self.capabilities.is_some_and(|flags| Algorithm::agreed(flags).is_some());
+        let room = self.asked.as_ref().is_none_or(Asked::leaves_room);
+        if message.sequence != 0 || compresses || !room {
+            return;
+        }
+        let command = message.head.first().and_then(|code| Command::from_code(*code));
+        // Another login would be taken for the one under way.
+        let command = command.filter(|command| *command != Command::ChangeUser);
+        if command.is_some_and(|command| command.is_plausible(message.head, message.length)) {
+            self.request(message, bounds, observer);
+        }
+    }
+
     fn authentication(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
         match message.head.first() {
             Some(0x00) => {
@@ -86,6 +108,7 @@ impl Dialogue {
                 {
                     self.escapes = escapes(status);
                 }
+                self.pipelines = !self.pending.is_empty();
                 self.phase = Phase::Command;
             }
             Some(0xff) => match parse_error(message.head) {
