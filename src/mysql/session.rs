@@ -158,6 +158,11 @@ impl Session {
         }
     }
 
+    /// The client's next bytes were sent before it had received all of the server's that were fed.
+    pub fn hurried(&mut self, observer: &mut impl Observer) {
+        self.dialogue.hurried(observer);
+    }
+
     /// Which of the bytes to come in a direction need not be seen: only their number matters, and when they came.
     pub fn needless(&self, direction: Direction) -> Range<u32> {
         let hidden = self.tls.is_some() || self.compression.is_some() || self.dialogue.is_opaque();
@@ -170,7 +175,7 @@ impl Session {
 
     /// The next `length` bytes from the server were seen at `at`, but not captured: replies are cut.
     ///
-    /// Where they are all of one packet nothing is lost. Else the response ends with the last byte that the server sends
+    /// Where they are all of one packet whose meaning is known nothing is lost. Else the response ends with the last byte that the server sends
     /// before the client goes on, and what is in it remains unknown.
     fn cut(&mut self, at: Timestamp, length: u32, shared: Shared<'_>, observer: &mut impl Observer) {
         if let Some(tls) = &mut self.tls {
@@ -179,7 +184,7 @@ impl Session {
         if self.dialogue.goes_on_cut(at) {
             return;
         }
-        if self.compression.is_none() && self.server.holds(length) {
+        if self.compression.is_none() && self.server.holds(length) && self.server.tells() {
             return self.missing(Direction::ToClient, at, length, Missing::Cut, shared.bounds, observer);
         }
         if let Some(compression) = &mut self.compression {

@@ -207,6 +207,10 @@ impl Receiver for Decoder<'_> {
         self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
     }
 
+    fn hurried(&mut self) {
+        self.connection.session.hurried(self.recorder);
+    }
+
     fn needless(&self, direction: Direction) -> Range<u32> {
         self.connection.session.needless(direction)
     }

@@ -191,12 +191,22 @@ impl Assembler {
         self.half(direction).next == first && !acknowledges.is_some_and(|ack| seq::after(ack, other_next))
     }
 
+    /// Whether the client acknowledges less than was handed on of the server's stream.
+    #[inline]
+    fn is_behind(&self, acknowledges: Option<u32>) -> bool {
+        let [_, to_client] = &self.halves;
+        acknowledges.is_some_and(|ack| seq::after(to_client.next, ack))
+    }
+
     #[inline]
     fn deliver(&mut self, direction: Direction, arrival: Arrival<'_>, receiver: &mut impl Receiver) {
         let half = self.half(direction);
         let at = half.reach(arrival.at);
         half.next = half.next.wrapping_add(arrival.bytes.len() as u32).wrapping_add(arrival.cut);
         half.pass_fin();
+        if direction == Direction::ToServer && self.is_behind(arrival.acknowledges) {
+            receiver.hurried();
+        }
         if !arrival.bytes.is_empty() {
             receiver.data(direction, at, arrival.bytes);
         }
