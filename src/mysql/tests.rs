@@ -62,6 +62,14 @@ impl Observer for Events {
 }
 
 impl Events {
+    /// The schema of the statement told last.
+    pub(super) fn schema(&self) -> Option<SchemaId> {
+        self.told.iter().rev().find_map(|event| match event {
+            Event::Statement(statement) => Some(statement.schema()),
+            _ => None,
+        })
+    }
+
     /// The events since the last call, as short words.
     pub(super) fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.told).iter().map(word).collect()

@@ -73,8 +73,11 @@ impl Dialogue {
             self.phase = Phase::Tls;
             observer.event(&Event::Login(Login::Tls));
         } else {
-            self.capabilities = Some(request.capabilities & greeting.capabilities);
-            self.asked = Some(Asked::new(Some(request.user), request.schema.unwrap_or_default()));
+            let agreed = request.capabilities & greeting.capabilities;
+            self.capabilities = Some(agreed);
+            // Where the end of the request is missing a name that cannot be read is one nevertheless.
+            let named = agreed.has(Capabilities::CONNECT_WITH_DB) && !message.is_whole();
+            self.asked = Some(Asked::new(request.user, request.schema.or((!named).then_some(b""))));
             self.phase = Phase::Authentication;
         }
     }
@@ -102,7 +105,11 @@ impl Dialogue {
                 observer.event(&Event::Login(Login::Ok));
                 let asked = self.asked.take();
                 observer.user(asked.as_ref().and_then(Asked::user));
-                self.schema = asked.map_or(SchemaId::NONE, |asked| observer.schema(asked.schema()));
+                self.schema = match asked.as_ref().map(Asked::schema) {
+                    Some(Some(name)) => observer.schema(name),
+                    Some(None) => SchemaId::UNKNOWN,
+                    None => SchemaId::NONE,
+                };
                 if let Some((_, status)) = parse_ok(message.head)
                     && self.capabilities.is_some_and(|flags| flags.has(Capabilities::PROTOCOL_41))
                 {

@@ -3,6 +3,7 @@ use crate::{
     limits::Limit,
     mysql::{
         event::Visibility,
+        schema::SchemaId,
         tests::{Talk, packet},
     },
 };
@@ -250,6 +251,26 @@ fn a_reply_is_timed_wherever_it_is_cut() {
             assert!(!told.iter().any(|word| word == "desync"), "cut at {end}: {told:?}");
             assert_eq!(told.last().map(String::as_str), Some("reply ping 1..1"), "cut at {end}");
         }
+    }
+}
+
+#[test]
+fn of_a_login_that_is_not_whole_only_what_can_be_read_is_told() {
+    let flags: u32 = 1 << 3 | 1 << 9 | 1 << 15;
+    let fixed = [&flags.to_le_bytes()[..], &[0, 0, 0, 1, 0xff], &[0; 23]].concat();
+    let request = packet(1, &[&fixed[..], b"app\0\x14", &[7; 20], b"shop\0mysql_native_password\0"].concat());
+    let (user_ends, schema_ends) = (36 + 4, 36 + 4 + 1 + 20 + 5);
+    for end in 37..=request.len() {
+        let mut talk = Talk::new(Start::Opening);
+        talk.server(&packet(0, GREETING)).client(&request[..end]);
+        if end < request.len() {
+            talk.gap(ToServer, (request.len() - end) as u32);
+        }
+        talk.server(&packet(2, OK)).client(&packet(0, SELECT));
+        let user = (end >= user_ends).then_some("app");
+        assert_eq!(talk.events.users.last().map(Option::as_deref), Some(user), "{end}");
+        let schema = if end >= schema_ends { SchemaId(SchemaId::FIRST + 4) } else { SchemaId::UNKNOWN };
+        assert_eq!(talk.events.schema(), Some(schema), "{end}");
     }
 }
 
