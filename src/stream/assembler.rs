@@ -32,6 +32,9 @@ pub const PATIENCE_SEGMENTS: u16 = 16;
 /// 400 ms and 800 ms more (RFC 6298 section 5, with Linux' minimum of 200 ms).
 pub const PATIENCE: u64 = 3_000_000_000;
 
+/// Bytes of the client's that may be seen before their SYN: a first window, unscaled.
+const LATE_SYN: u32 = 0xffff;
+
 /// Both directions of a connection.
 #[derive(Debug, Default)]
 pub struct Assembler {
@@ -169,10 +172,12 @@ impl Assembler {
         a.finished && b.finished
     }
 
-    /// Whether the client's stream begins right after a SYN with this sequence number.
+    /// Whether the client's stream may have begun right after a SYN with this sequence number: no more of it has been
+    /// delivered since than may be under way when the SYN is seen late. The SYN of another connection between these ends
+    /// has a number above (RFC 6528).
     pub fn begins_after(&self, syn: u32) -> bool {
         let [to_server, _] = &self.halves;
-        to_server.started && to_server.next == syn.wrapping_add(1)
+        to_server.started && to_server.next.wrapping_sub(syn.wrapping_add(1)) <= LATE_SYN
     }
 
     #[inline]
