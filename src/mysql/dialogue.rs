@@ -193,8 +193,8 @@ impl Dialogue {
             self.lose(Direction::ToServer, observer);
             return;
         };
-        if self.capabilities.is_none() && !command.is_plausible(message.head, message.length) {
-            return self.misread(message, observer);
+        if self.capabilities.is_none() && self.misreads(command, message, observer) {
+            return;
         }
         if self.server_lost && self.is_alone(message.at) {
             // Nothing else can be answered: the server's next byte begins the response to this.
@@ -377,8 +377,8 @@ impl Dialogue {
             error,
         };
         // How long it took is not known where either end of it was lost.
-        if !first.late && !late {
-            self.doubt.reply(reply, observer);
+        if !first.late && !late && !self.doubt.reply(reply, observer) {
+            return self.does_not_await(observer);
         }
         let change = self.pending.pop(bounds);
         self.schema = change.after(self.schema, error.is_none(), self.response.several);

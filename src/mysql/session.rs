@@ -10,6 +10,8 @@
 //! that pipelines may have other answers on their way. Until then the server's bytes are passed over, and no reply is
 //! counted.
 
+mod beginning;
+
 use std::ops::Range;
 
 use super::{
@@ -17,11 +19,10 @@ use super::{
     compress::{Algorithm, Blocks, Codecs, Piece},
     dialogue::{Dialogue, Phase},
     event::{Observer, Visibility},
-    handshake::LoginRequest,
-    opening::{Opening, Other},
+    opening::Opening,
     packet::{Framer, Lost},
     resync,
-    tls::{self, Tls},
+    tls::Tls,
 };
 use crate::{
     limits::{self, Bounds},
@@ -159,8 +160,9 @@ impl Session {
     }
 
     /// The client's next bytes were sent before it had received all of the server's that were fed.
-    pub fn hurried(&mut self, observer: &mut impl Observer) {
-        self.dialogue.hurried(observer);
+    #[inline]
+    pub fn hurried(&mut self) {
+        self.dialogue.hurried();
     }
 
     /// Which of the bytes to come in a direction need not be seen: only their number matters, and when they came.
@@ -343,8 +345,8 @@ impl Session {
         self.requests(at, bytes, bounds, observer);
     }
 
-    /// Bytes of the client's packets.
-    #[inline]
+    /// Bytes of the client's packets. Inlined where nearly all of them come through.
+    #[inline(always)]
     fn requests(&mut self, at: Timestamp, mut bytes: &[u8], bounds: &Bounds, observer: &mut impl Observer) {
         while let Some(message) = self.client.next(&mut bytes, at, bounds) {
             self.dialogue.message(Direction::ToServer, &message, bounds, observer);
@@ -354,44 +356,6 @@ impl Session {
         }
         if matches!(self.dialogue.phase, Phase::Tls) {
             self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
-        }
-    }
-
-    /// The client's first bytes. Before the greeting only a proxy speaks, or a client whose login waits for it.
-    #[cold]
-    fn open(&mut self, at: Timestamp, bytes: &[u8], bounds: &Bounds, observer: &mut impl Observer) {
-        let mut opening = self.opening.take().map_or_else(Opening::default, |opening| *opening);
-        let greeted = matches!(self.dialogue.phase, Phase::Login);
-        match opening.behind_header(bytes) {
-            Ok(Some(packets)) if greeted && LoginRequest::may_begin(&packets) => {
-                return self.requests(at, &packets, bounds, observer);
-            }
-            Ok(Some(packets)) if !greeted && opening.wait(&packets, at).is_ok() => {}
-            Ok(None) => {}
-            Ok(Some(_)) | Err(Other) => {
-                self.dialogue.phase = Phase::Ignored;
-                return;
-            }
-        }
-        self.opening = Some(Box::new(opening));
-    }
-
-    /// The server has greeted a client that has spoken before.
-    #[cold]
-    fn greeted(&mut self, bounds: &Bounds, observer: &mut impl Observer) {
-        let Some(opening) = self.opening.take() else { return };
-        match opening.waiting() {
-            ([], _) => self.opening = Some(opening),
-            (packets, at) => self.requests(at, packets, bounds, observer),
-        }
-    }
-
-    /// A connection that was under way when capture began may be inside TLS.
-    fn recognise(&mut self, at: Timestamp, bytes: &[u8], observer: &mut impl Observer) {
-        if self.dialogue.capabilities.is_none() && tls::begins_records(bytes) {
-            self.dialogue.phase = Phase::Tls;
-            let tls = self.tls.insert(Box::new(Tls::mid_stream()));
-            tls.data(Direction::ToServer, at, bytes, observer);
         }
     }
 
@@ -415,13 +379,10 @@ impl Session {
             }
             let rows = || self.dialogue.counts_rows();
             let Some(message) = self.server.next_among_rows(&mut bytes, at, bounds, rows) else { break };
-            let login = matches!(self.dialogue.phase, Phase::Authentication);
+            let before = self.dialogue.phase;
             self.dialogue.message(Direction::ToClient, &message, bounds, observer);
-            if login && matches!(self.dialogue.phase, Phase::Command) {
-                self.compression = Compression::agreed(self.dialogue.capabilities, Blocks::new);
-                self.dialogue.compressed = self.compression.is_some();
-            } else if self.opening.is_some() && matches!(self.dialogue.phase, Phase::Login) {
-                self.greeted(bounds, observer);
+            if before != Phase::Command {
+                self.goes_on(before, bounds, observer);
             }
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;

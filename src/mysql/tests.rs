@@ -162,7 +162,7 @@ impl Talk {
 
     /// The client has not awaited what the server has sent.
     pub(super) fn hurried(&mut self) -> &mut Self {
-        self.session.hurried(&mut self.events);
+        self.session.hurried();
         self
     }
 

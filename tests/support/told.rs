@@ -147,7 +147,7 @@ impl Receiver for Decoder<'_> {
     }
 
     fn hurried(&mut self) {
-        self.session.hurried(&mut self.log);
+        self.session.hurried();
     }
 
     fn needless(&self, direction: Direction) -> Range<u32> {

@@ -84,6 +84,8 @@ impl Dialogue {
 
     /// A client's message before the login is answered: a proof, which is numbered on from the login, or a request of a
     /// client that is certain to be let in and does not wait (a health check that leaves at once).
+    #[cold]
+    #[inline(never)]
     fn proof(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
         // Blocks of compression would be told apart from packets by nothing.
         let compresses = self.capabilities.is_some_and(|flags| Algorithm::agreed(flags).is_some());

@@ -4,6 +4,7 @@ use super::{Dialogue, Phase};
 use crate::{
     digest::Escapes,
     mysql::{
+        command::Command,
         doubt::Doubt,
         event::{Event, Observer},
         packet::Message,
@@ -62,22 +63,30 @@ impl Dialogue {
         self.forget_pending(observer);
     }
 
-    /// A request that no client sends, on a connection whose login was not seen: what was taken for requests is
+    /// Whether no client sends such a request, on a connection whose login was not seen: what was taken for requests is
     /// something else, or its place is lost.
     #[cold]
-    pub(super) fn misread(&mut self, message: &Message<'_>, observer: &mut impl Observer) {
+    pub(super) fn misreads(
+        &mut self,
+        command: Command,
+        message: &Message<'_>,
+        observer: &mut impl Observer,
+    ) -> bool {
+        if command.is_plausible(message.head, message.length) {
+            return false;
+        }
         self.lose(Direction::ToServer, observer);
         if begins_block(message) {
             self.phase = Phase::Ignored;
         }
+        true
     }
 
     /// The client's next bytes were sent before all that the server has said was received. Of a response that is awaited
     /// nothing is left on its way.
-    pub(in crate::mysql) fn hurried(&mut self, observer: &mut impl Observer) {
-        if self.phase == Phase::Command && self.doubt.is_raised() {
-            self.does_not_await(observer);
-        }
+    #[inline]
+    pub(in crate::mysql) fn hurried(&mut self) {
+        self.doubt.hurry();
     }
 
     /// The client has shown that it sends requests before it has the answers to those before them.

@@ -302,15 +302,25 @@ fn who_asks_before_an_answer_was_received_does_not_await_it() {
     let mut talk = Talk::new(Start::MidStream);
     talk.client(&packet(0, PING)).server(&packet(1, OK)).client(&packet(0, PING)).server(&packet(1, OK));
     talk.tells(&["resync", "ping", "ping"]);
-    talk.hurried().tells(&["desync"]);
+    talk.hurried().client(&packet(0, PING)).server(&packet(1, OK)).tells(&["ping", "desync"]);
     talk.client(&packet(0, PING)).server(&packet(1, OK)).settle().tells(&["ping"]);
+    // What is held is not told where no more comes.
+    for quits in [false, true] {
+        let mut talk = Talk::new(Start::MidStream);
+        talk.client(&packet(0, PING)).server(&packet(1, OK)).client(&packet(0, PING)).server(&packet(1, OK));
+        talk.tells(&["resync", "ping", "ping"]).hurried();
+        if quits {
+            talk.client(&packet(0, QUIT)).tells(&["quit"]);
+        }
+        talk.settle().tells(&[]);
+    }
     // Nor before anything was told apart.
     let mut talk = Talk::new(Start::MidStream);
     talk.server(&packet(1, OK)).hurried();
     for _ in 0..4 {
         talk.client(&packet(0, PING)).server(&packet(1, OK));
     }
-    talk.settle().tells(&["resync", "ping", "ping", "ping", "ping"]);
+    talk.settle().tells(&["resync", "ping", "desync", "ping", "ping", "ping"]);
     // A login that was seen, and what comes before it, leaves no doubt.
     let mut talk = logged_in(0);
     talk.hurried().client(&packet(0, PING)).server(&packet(1, OK)).tells(&["ping", "reply ping 1..1"]);
