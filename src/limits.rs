@@ -54,6 +54,9 @@ pub const FLOW_BYTES: usize = 688;
 /// Once it is logged in, the starts of two split messages, its first waiting commands and prepared statements, replies
 /// in doubt, the blocks of compression; before, or inside TLS, less.
 pub const OWN_BYTES: usize = 512;
+/// Bytes kept of a login that comes before the server's greeting, and of what follows it: the longest name and a proof
+/// take less, and only a client that has nothing to prove does not wait.
+pub const EARLY_LOGIN: usize = 256;
 /// Bytes for connections and what they share, however small the table is.
 pub const LEAST_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes that only what does not last may take: what is held back behind holes, and decompressors.

@@ -17,7 +17,11 @@ use dbwire_exporter::{
 
 /// Captures where some replies cannot be timed: where packets are lost, and where a client does not await each answer, so
 /// that it cannot be told where a cut one among several ends.
-const LESS: &[&str] = &["java_text", "loss1_text"];
+const LESS: &[&str] = &["java_text", "loss1_text", "odbc_prep", "pymariadb_bulk"];
+
+/// Of these, where each statement is prepared and executed at once: behind a cut reply the ids of what was prepared are not
+/// known.
+const WITHOUT_IDS: &[&str] = &["odbc_prep"];
 
 fn captures() -> Vec<PathBuf> {
     let entries = fs::read_dir("tests/data/corpus").expect("the corpus");
@@ -85,6 +89,23 @@ fn unknown(stats: &Stats) -> [u64; 3] {
     [returned, affected, stats.errors(&stats.observed).iter().map(|(_, count)| count).sum()]
 }
 
+/// As many statements, though of some of them it is not known which they are; all else is exact.
+fn no_kind_is_higher(whole: &Stats, cut: &Stats) {
+    let kinds = whole.observed.statements().zip(cut.observed.statements());
+    let mut sums = [0, 0];
+    for ((kind, whole), (_, cut)) in kinds {
+        assert!(kind == Statement::Unknown || cut.count <= whole.count, "{}", kind.label());
+        sums = [sums[0] + whole.count, sums[1] + cut.count];
+    }
+    assert_eq!(sums[0], sums[1]);
+    let others = |stats: &Stats| {
+        let kinds = stats.observed.statements().count();
+        let rows = exact(stats);
+        rows[..rows.len() - kinds].to_vec()
+    };
+    assert_eq!(others(whole), others(cut));
+}
+
 #[test]
 fn times_and_bytes_of_cut_replies_are_exact_and_no_count_is_higher() {
     let (mut wrong, mut cut_replies) = (Vec::new(), 0);
@@ -102,7 +123,11 @@ fn times_and_bytes_of_cut_replies_are_exact_and_no_count_is_higher() {
                     .map(|pair| format!("{name} cut at {bytes}: {pair:?}"))
                     .collect::<Vec<_>>()
             };
-            wrong.extend(differs(exact));
+            if WITHOUT_IDS.contains(&name.as_str()) {
+                no_kind_is_higher(&whole, &cut);
+            } else {
+                wrong.extend(differs(exact));
+            }
             if LESS.contains(&name.as_str()) {
                 let pairs = times(&whole).into_iter().zip(times(&cut));
                 pairs.for_each(|(whole, cut)| {

@@ -31,6 +31,14 @@ const CAPTURES: &[&str] = &[
     "cli_text",
     "cli_tls",
     "cli_compress",
+    "haproxy_proxy",
+    "java_batch",
+    "mariadb_replica",
+    "node_mariadb_pipe",
+    "node_mysql2_compress",
+    "odbc_prep",
+    "pymariadb_bulk",
+    "pymysql_kill",
 ];
 
 fn captures() -> &'static [(Vec<Sent>, Counts)] {

@@ -186,7 +186,31 @@ fn logins_that_are_not_answered_keep_two_names() {
         hits: &[],
         steps: 20_000,
     };
-    attack.run(|number, wire| Connection::asking(number, wire, &[b'u'; 128], &[b's'; 16_000]));
+    attack.run(|number, wire| {
+        let mut connection = Connection::asking(number, wire, &[b'u'; 128], &[b's'; 16_000]);
+        // Neither side waits, and each is in the middle of a message.
+        connection.request(wire, &[query("select 1"), query("select 2")].concat());
+        connection.request(wire, &query(&"x".repeat(200))[..44]);
+        connection.reply(wire, &packet(2, &[0x21; 200])[..44]);
+    });
+}
+
+#[test]
+fn logins_that_come_before_the_greeting_wait_in_what_each_connection_may_take() {
+    let attack = Attack {
+        name: "20,000 logins, with more behind them, whose server does not greet",
+        most: TABLE + 20_000 * limits::OWN_BYTES,
+        hits: &[],
+        steps: 20_000,
+    };
+    attack.run(|number, wire| {
+        let mut connection = Connection::new(number);
+        connection.open(wire);
+        let login = packet(1, &[b'u'; 4_000]);
+        login[..limits::EARLY_LOGIN].chunks(1 + number as usize % 60).for_each(|piece| {
+            connection.request(wire, piece);
+        });
+    });
 }
 
 #[test]

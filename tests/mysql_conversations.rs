@@ -10,7 +10,7 @@ mod conversation;
 #[path = "support/logins.rs"]
 mod logins;
 
-use conversation::{Conversation, line};
+use conversation::{Conversation, line, packet};
 use dbwire_exporter::stream::Direction::{ToClient, ToServer};
 use logins::*;
 
@@ -562,11 +562,92 @@ fn what_is_inside_tls_is_counted_by_bursts() {
 }
 
 #[test]
-fn a_proxy_may_speak_before_the_server() {
+fn a_proxy_may_speak_before_the_server_or_just_after_it() {
+    let v1: &[u8] = b"PROXY TCP4 10.0.0.1 10.0.0.2 49152 3306\r\n";
+    let v2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\x0a\x00\x00\x01\x0a\x00\x00\x02\xc0\x00\x0c\xea";
+    for (what, header) in [("PROXY header, version 1", v1), ("PROXY header, version 2", v2)] {
+        for (server_first, piece) in [(false, 64), (true, 64), (false, 1), (true, 1), (true, 7)] {
+            let mut talk = Conversation::open();
+            if server_first {
+                talk.server(MYSQL_8);
+            }
+            header.chunks(piece).for_each(|piece| {
+                talk.raw(ToServer, piece);
+            });
+            if !server_first {
+                talk.server(MYSQL_8);
+            }
+            talk.client(&login(BASE, 0, "")).server(OK).command(b"\x0e").reply(&[OK]);
+            counts(what, &talk, "login ok 1, ping 1");
+        }
+    }
+}
+
+/// What a load balancer sends at once when it asks whether a server is there: `option mysql-check user` of HAProxy, with
+/// and without `pre-41`.
+const CHECKS: [&[u8]; 2] = [
+    b"\x29\0\0\x01\x00\x82\0\0\0\x80\0\x01\x21\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0haproxy\0\0\x01\0\0\0\x01",
+    b"\x0e\0\0\x01\x00\x80\0\0\x01haproxy\0\0\x01\0\0\0\x01",
+];
+
+#[test]
+fn a_client_that_logs_in_before_it_is_greeted_is_understood_once_it_is() {
+    let header: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00";
+    let (ok, denied) = (packet(2, OK), packet(2, DENIED));
+    let greeting = packet(0, MYSQL_8);
+    for check in CHECKS {
+        for (what, before) in [("health check", &b""[..]), ("health check behind a PROXY header", header)] {
+            for piece in [1, 3, 50, 200] {
+                let mut talk = Conversation::open();
+                [before, check].concat().chunks(piece).for_each(|piece| {
+                    talk.raw(ToServer, piece);
+                });
+                talk.raw(ToClient, &greeting).raw(ToClient, &ok).close();
+                counts(what, &talk, "login ok 1, quit 1, closed quit 1");
+            }
+        }
+        // What the server sends at once may be captured in one piece.
+        let mut talk = Conversation::open();
+        talk.raw(ToServer, check).raw(ToClient, &[&greeting[..], &ok].concat()).close();
+        counts("health check, answered at once", &talk, "login ok 1, quit 1, closed quit 1");
+        // A SYN may be captured behind the first bytes of its connection.
+        let mut talk = Conversation::open();
+        talk.raw(ToServer, check).raw(ToClient, &greeting).raw(ToClient, &ok).close();
+        let syn = talk.sent.remove(0);
+        talk.sent.insert(3, syn);
+        counts("health check, its SYN late", &talk, "login ok 1, quit 1, closed quit 1");
+        // The quit was sent, whether or not it was read.
+        let mut talk = Conversation::open();
+        talk.raw(ToServer, check).raw(ToClient, &greeting).raw(ToClient, &denied).close();
+        counts("health check, denied", &talk, "login denied 1, quit 1, error 1045/28000 1, closed quit 1");
+        let mut talk = Conversation::open();
+        talk.raw(ToServer, check).raw(ToClient, b"HTTP/1.1 400 Bad Request\r\n\r\n").close();
+        counts("health check of another server", &talk, "closed fin 1");
+    }
     let mut talk = Conversation::open();
-    talk.raw(ToServer, b"PROXY TCP4 10.0.0.1 10.0.0.2 49152 3306\r\n");
-    talk.server(MYSQL_8).client(&login(BASE, 0, "")).server(OK).command(b"\x0e").reply(&[OK]);
-    counts("PROXY header", &talk, "login ok 1, ping 1");
+    talk.raw(ToServer, &packet(1, &[b'x'; 4000])).raw(ToClient, &greeting).raw(ToClient, &ok).close();
+    counts("more than a login", &talk, "closed fin 1");
+}
+
+#[test]
+fn requests_sent_before_the_login_is_answered_are_matched_with_their_answers() {
+    let mut talk = Conversation::open();
+    talk.server(MYSQL_8).client(&login(BASE, 0, ""));
+    talk.command(b"\x03set names utf8mb4").command(b"\x0e");
+    talk.restart(2).server(OK).restart(1).server(OK).restart(1).server(OK);
+    talk.command(b"\x03select a from t").reply(&[b"\x01", COLUMN, EOF, ROW, EOF]).close();
+    counts(
+        "requests behind the login",
+        &talk,
+        "login ok 1, query 2, ping 1, closed fin 1, <select> 1 timed 1 in 1..5 ms rows 1, <set> 1 timed 1 in 3..3 ms",
+    );
+    let mut talk = Conversation::open();
+    talk.server(MYSQL_8).client(&login(BASE, 0, "")).command(b"\x0e").restart(2).server(DENIED).close();
+    counts(
+        "requests behind a login that is refused",
+        &talk,
+        "login denied 1, ping 1, error 1045/28000 1, closed fin 1",
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod cut;
 mod login;
+mod place;
 mod schema;
 
 use super::{
@@ -168,7 +169,7 @@ impl Dialogue {
         match (&self.phase, direction) {
             (Phase::Command, Direction::ToServer) => self.request(message, bounds, observer),
             (Phase::Command, Direction::ToClient) => self.reply(message, bounds, observer),
-            _ => self.before_commands(direction, message, observer),
+            _ => self.before_commands(direction, message, bounds, observer),
         }
     }
 
@@ -192,6 +193,9 @@ impl Dialogue {
             self.lose(Direction::ToServer, observer);
             return;
         };
+        if self.capabilities.is_none() && self.misreads(command, message, observer) {
+            return;
+        }
         if self.server_lost && self.is_alone(message.at) {
             // Nothing else can be answered: the server's next byte begins the response to this.
             self.server_lost = false;
@@ -260,7 +264,11 @@ impl Dialogue {
                 Some(statement)
             }
             Command::StmtExecute | Command::StmtBulkExecute | Command::StmtFetch => {
-                let known = command::statement_id(message.head).and_then(|id| self.prepared.get(id));
+                let id = command::statement_id(message.head);
+                if id == Some(command::LAST_PREPARED) {
+                    self.does_not_await(observer);
+                }
+                let known = id.and_then(|id| self.prepared.get(id));
                 Some(known.unwrap_or(StatementRef::unseen(Statement::Unknown)))
             }
             Command::StmtClose => {
@@ -369,8 +377,8 @@ impl Dialogue {
             error,
         };
         // How long it took is not known where either end of it was lost.
-        if !first.late && !late {
-            self.doubt.reply(reply, observer);
+        if !first.late && !late && !self.doubt.reply(reply, observer) {
+            return self.does_not_await(observer);
         }
         let change = self.pending.pop(bounds);
         self.schema = change.after(self.schema, error.is_none(), self.response.several);
@@ -378,77 +386,12 @@ impl Dialogue {
             self.response.restart(next.command);
         }
     }
-
-    /// The place in a direction is lost. What waits for a response cannot be matched to one any more.
-    pub(super) fn lose(&mut self, direction: Direction, observer: &mut impl Observer) {
-        observer.event(&Event::Desync);
-        self.forget_pending(observer);
-        self.doubt.raise();
-        self.server_lost = true;
-        self.heard = direction == Direction::ToClient;
-        self.last_unpaired = Timestamp(u64::MAX);
-        // Without both ends of the login nothing before the first request can be told apart.
-        if direction == Direction::ToServer || self.phase != Phase::Command {
-            self.client_lost = true;
-        }
-        if self.phase == Phase::Login {
-            self.capabilities = None;
-        }
-        self.phase = Phase::Command;
-    }
-
-    /// The server, which is lost, has sent something at `at`.
-    pub(super) fn overhear(&mut self, at: Timestamp) {
-        self.heard = true;
-        self.last_unpaired = at;
-    }
-
-    /// Whether a request found at `at`, with the server lost, is the only one that awaits a response: the server has
-    /// answered what was lost of a client that awaits each answer, or nobody has said anything for long.
-    fn is_alone(&mut self, at: Timestamp) -> bool {
-        if at.nanos_since(self.last_unpaired) > QUIET {
-            self.pipelines = false;
-            self.doubt = Doubt::default();
-            return true;
-        }
-        self.last_unpaired = at;
-        self.heard && !self.pipelines
-    }
-
-    /// The client's next bytes begin a request.
-    pub(super) fn find(&mut self, observer: &mut impl Observer) {
-        observer.event(&Event::Resync);
-        self.client_lost = false;
-        self.server_lost = true;
-        self.forget_pending(observer);
-    }
-
-    /// No more requests come: replies still in doubt had their chance to be shown wrong.
-    pub(super) fn settle(&mut self, observer: &mut impl Observer) {
-        if self.pending.is_empty() && !self.client_lost && !self.server_lost {
-            self.doubt.end(observer);
-        }
-    }
-
-    /// What the commands that wait do to the session will not be seen.
-    fn forget_pending(&mut self, observer: &mut impl Observer) {
-        self.pending.clear();
-        self.asked = None;
-        observer.user(None);
-        self.cut_at = None;
-        self.file = None;
-        self.escapes = Escapes::Unknown;
-        self.schema = SchemaId::UNKNOWN;
-    }
 }
 
 /// Whether it is an EOF, which begins no response: the last one of a prepare whose end could not be told.
 fn is_eof(message: &Message<'_>) -> bool {
     message.head.first() == Some(&0xfe) && message.length == EOF_LENGTH
 }
-
-/// Nanoseconds of silence after which no response to a lost request is taken to be on its way.
-const QUIET: u64 = 10_000_000_000;
 
 /// `SERVER_STATUS_NO_BACKSLASH_ESCAPES`.
 const NO_BACKSLASH_ESCAPES: u16 = 0x0200;

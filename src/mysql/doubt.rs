@@ -15,17 +15,25 @@ const TURNS: usize = 3;
 pub(super) struct Doubt {
     /// `None` while nothing is doubted.
     held: Option<Vec<Reply>>,
+    /// Whether the client was seen not to await an answer since.
+    hurried: bool,
 }
 
 impl Doubt {
     /// From the first reply on.
     pub(super) fn raised() -> Self {
-        Self { held: Some(Vec::new()) }
+        Self { held: Some(Vec::new()), hurried: false }
     }
 
     #[inline]
     pub(super) fn is_raised(&self) -> bool {
         self.held.is_some()
+    }
+
+    /// The client does not await all that the server has sent.
+    #[inline]
+    pub(super) fn hurry(&mut self) {
+        self.hurried = true;
     }
 
     /// The place was lost: what is held may be wrong, and so may be what follows.
@@ -35,7 +43,8 @@ impl Doubt {
 
     /// What is held is right (a client that leaves has read what it asked for): tells it.
     pub(super) fn settle(&mut self, observer: &mut impl Observer) {
-        for reply in self.held.take().into_iter().flatten() {
+        let held = self.held.take().filter(|_| !self.hurried);
+        for reply in held.into_iter().flatten() {
             observer.event(&Event::Reply(reply));
         }
     }
@@ -48,17 +57,24 @@ impl Doubt {
         self.held = None;
     }
 
-    /// A reply is complete: tells it, or holds it.
+    /// A reply is complete: tells it, or holds it. `false` if it is none to what it was matched with, for all that is known.
     #[inline]
-    pub(super) fn reply(&mut self, reply: Reply, observer: &mut impl Observer) {
+    #[must_use]
+    pub(super) fn reply(&mut self, reply: Reply, observer: &mut impl Observer) -> bool {
         let Some(held) = &mut self.held else {
-            return observer.event(&Event::Reply(reply));
+            observer.event(&Event::Reply(reply));
+            return true;
         };
+        if self.hurried {
+            return false;
+        }
         if held.len() + 1 < TURNS {
             held.reserve_exact(TURNS - 1 - held.len());
-            return held.push(reply);
+            held.push(reply);
+            return true;
         }
         self.settle(observer);
         observer.event(&Event::Reply(reply));
+        true
     }
 }

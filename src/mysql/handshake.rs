@@ -57,8 +57,8 @@ const LONGEST_LOGIN: u32 = 1 << 17;
 pub struct LoginRequest<'a> {
     /// What the client asks for.
     pub capabilities: Capabilities,
-    /// Who logs in.
-    pub user: &'a [u8],
+    /// Who logs in; `None` if the name has no end.
+    pub user: Option<&'a [u8]>,
     /// The schema to start in.
     pub schema: Option<&'a [u8]>,
     /// Whether this is the whole of an SSLRequest: TLS starts with the next byte.
@@ -94,13 +94,13 @@ impl<'a> LoginRequest<'a> {
             return capabilities.has(Capabilities::SSL).then_some(Self::tls(capabilities));
         }
         let in_force = capabilities & greeting.capabilities;
-        let user = reader.nul_bytes().unwrap_or_default();
+        let user = reader.nul_bytes();
         Some(Self { capabilities, user, schema: Self::schema(reader, in_force), tls: false })
     }
 
     /// An SSLRequest.
     fn tls(capabilities: Capabilities) -> Self {
-        Self { capabilities, user: b"", schema: None, tls: true }
+        Self { capabilities, user: None, schema: None, tls: true }
     }
 
     /// The schema after the authentication data.
@@ -124,7 +124,7 @@ impl<'a> LoginRequest<'a> {
         if reader.rest().is_empty() {
             return capabilities.has(Capabilities::SSL).then_some(Self::tls(capabilities));
         }
-        let user = reader.nul_bytes()?;
+        let user = Some(reader.nul_bytes()?);
         let schema = capabilities.has(Capabilities::CONNECT_WITH_DB).then(|| {
             reader.nul_bytes()?;
             reader.nul_bytes()

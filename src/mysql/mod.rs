@@ -24,6 +24,7 @@ mod dialogue;
 mod doubt;
 pub mod event;
 pub mod handshake;
+mod opening;
 pub mod packet;
 pub mod pending;
 pub mod prepared;

@@ -21,6 +21,10 @@ const CONTINUED: u32 = 0xff_ffff;
 /// row of 16 MiB may, too.
 pub(super) const END: u8 = 0xfe;
 
+/// What a server's message says stands in so many bytes at most: of an OK the header, two lenenc integers, status and
+/// warnings; of an error, a number of columns or `COM_STMT_PREPARE_OK` in fewer.
+const ENOUGH: usize = 1 + 9 + 9 + 2 + 2;
+
 /// One logical payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
@@ -228,6 +232,12 @@ impl Framer {
     /// Whether `length` missing bytes are all of the packet under way, so that [`Self::skip`] steps over them.
     pub fn holds(&self, length: u32) -> bool {
         self.begun && self.remaining > 0 && length <= self.remaining
+    }
+
+    /// Whether enough is kept of the message under way to know what it means, and where the response stands behind it.
+    pub fn tells(&self) -> bool {
+        let first = self.head.first();
+        first.is_some_and(|first| self.counting && *first < END || self.head.len() >= ENOUGH)
     }
 
     /// Which of the bytes to come, counted from the next one on, are neither kept nor looked at: they are of the packet

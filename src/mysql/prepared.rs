@@ -26,6 +26,11 @@ impl PreparedStatements {
         self.last = Some(statement.with_trace(None));
     }
 
+    /// Another may have been sent that was not seen.
+    pub fn forget_last(&mut self) {
+        self.last = None;
+    }
+
     /// A prepare has succeeded.
     pub fn insert(&mut self, id: u32, statement: StatementRef, bounds: &Bounds) {
         let statement = statement.with_trace(None);

@@ -59,6 +59,11 @@ impl Header {
         Step::More
     }
 
+    /// The bytes it was given so far; `None` if they are too many to be kept.
+    pub fn taken(&self) -> Option<&[u8]> {
+        self.start.get(..self.length)
+    }
+
     /// The variable part of version 2, whose length the head tells.
     fn addresses<'a>(&mut self, bytes: &'a [u8]) -> Step<'a> {
         let [.., high, low] = self.start;

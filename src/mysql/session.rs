@@ -10,6 +10,8 @@
 //! that pipelines may have other answers on their way. Until then the server's bytes are passed over, and no reply is
 //! counted.
 
+mod beginning;
+
 use std::ops::Range;
 
 use super::{
@@ -17,10 +19,10 @@ use super::{
     compress::{Algorithm, Blocks, Codecs, Piece},
     dialogue::{Dialogue, Phase},
     event::{Observer, Visibility},
-    handshake::LoginRequest,
+    opening::Opening,
     packet::{Framer, Lost},
-    proxy, resync,
-    tls::{self, Tls},
+    resync,
+    tls::Tls,
 };
 use crate::{
     limits::{self, Bounds},
@@ -40,8 +42,8 @@ pub struct Session {
     client: Framer,
     server: Framer,
     dialogue: Dialogue,
-    /// A header before the client's first packet.
-    proxy: Option<Box<proxy::Header>>,
+    /// What the client has sent so far, where that was before its turn.
+    opening: Option<Box<Opening>>,
     /// Once the connection is inside TLS, in which case nothing else of this is in use.
     tls: Option<Box<Tls>>,
     /// Once the login has agreed on compression.
@@ -90,7 +92,7 @@ impl Session {
             client: Framer::new(limits::REQUEST_HEAD),
             server: Framer::new(limits::RESPONSE_HEAD),
             dialogue: Dialogue::new(start),
-            proxy: None,
+            opening: None,
             tls: None,
             compression: None,
         }
@@ -157,6 +159,12 @@ impl Session {
         }
     }
 
+    /// The client's next bytes were sent before it had received all of the server's that were fed.
+    #[inline]
+    pub fn hurried(&mut self) {
+        self.dialogue.hurried();
+    }
+
     /// Which of the bytes to come in a direction need not be seen: only their number matters, and when they came.
     pub fn needless(&self, direction: Direction) -> Range<u32> {
         let hidden = self.tls.is_some() || self.compression.is_some() || self.dialogue.is_opaque();
@@ -169,7 +177,7 @@ impl Session {
 
     /// The next `length` bytes from the server were seen at `at`, but not captured: replies are cut.
     ///
-    /// Where they are all of one packet nothing is lost. Else the response ends with the last byte that the server sends
+    /// Where they are all of one packet whose meaning is known nothing is lost. Else the response ends with the last byte that the server sends
     /// before the client goes on, and what is in it remains unknown.
     fn cut(&mut self, at: Timestamp, length: u32, shared: Shared<'_>, observer: &mut impl Observer) {
         if let Some(tls) = &mut self.tls {
@@ -178,7 +186,7 @@ impl Session {
         if self.dialogue.goes_on_cut(at) {
             return;
         }
-        if self.compression.is_none() && self.server.holds(length) {
+        if self.compression.is_none() && self.server.holds(length) && self.server.tells() {
             return self.missing(Direction::ToClient, at, length, Missing::Cut, shared.bounds, observer);
         }
         if let Some(compression) = &mut self.compression {
@@ -255,6 +263,7 @@ impl Session {
     fn forget_unfinished(&mut self, bounds: &Bounds) {
         let opaque = self.dialogue.is_opaque();
         if opaque || self.dialogue.client_lost {
+            self.opening = None;
             self.client.release(bounds);
             self.dialogue.pending.release(bounds);
         }
@@ -321,22 +330,9 @@ impl Session {
         self.dialogue.prepared.clear(bounds);
     }
 
-    fn client_data(
-        &mut self,
-        at: Timestamp,
-        mut bytes: &[u8],
-        bounds: &Bounds,
-        observer: &mut impl Observer,
-    ) {
-        if matches!(self.dialogue.phase, Phase::Greeting) {
-            return self.before_greeting(bytes);
-        }
-        if matches!(self.dialogue.phase, Phase::Login) && self.client.is_at_boundary() {
-            self.proxy = None;
-            if !LoginRequest::may_begin(bytes) {
-                self.dialogue.phase = Phase::Ignored;
-                return;
-            }
+    fn client_data(&mut self, at: Timestamp, bytes: &[u8], bounds: &Bounds, observer: &mut impl Observer) {
+        if matches!(self.dialogue.phase, Phase::Greeting | Phase::Login) && self.client.is_at_boundary() {
+            return self.open(at, bytes, bounds, observer);
         }
         if self.dialogue.client_lost {
             if !resync::begins_request(bytes) {
@@ -346,6 +342,12 @@ impl Session {
             self.client.reset(bounds);
             self.dialogue.find(observer);
         }
+        self.requests(at, bytes, bounds, observer);
+    }
+
+    /// Bytes of the client's packets. Inlined where nearly all of them come through.
+    #[inline(always)]
+    fn requests(&mut self, at: Timestamp, mut bytes: &[u8], bounds: &Bounds, observer: &mut impl Observer) {
         while let Some(message) = self.client.next(&mut bytes, at, bounds) {
             self.dialogue.message(Direction::ToServer, &message, bounds, observer);
             if self.dialogue.client_lost || self.dialogue.is_opaque() {
@@ -354,23 +356,6 @@ impl Session {
         }
         if matches!(self.dialogue.phase, Phase::Tls) {
             self.tls.insert(Box::default()).data(Direction::ToServer, at, bytes, observer);
-        }
-    }
-
-    /// Only a proxy speaks before the server does.
-    fn before_greeting(&mut self, bytes: &[u8]) {
-        match self.proxy.get_or_insert_default().step(bytes) {
-            proxy::Step::More | proxy::Step::Behind([]) => {}
-            proxy::Step::Behind(_) | proxy::Step::Other => self.dialogue.phase = Phase::Ignored,
-        }
-    }
-
-    /// A connection that was under way when capture began may be inside TLS.
-    fn recognise(&mut self, at: Timestamp, bytes: &[u8], observer: &mut impl Observer) {
-        if self.dialogue.capabilities.is_none() && tls::begins_records(bytes) {
-            self.dialogue.phase = Phase::Tls;
-            let tls = self.tls.insert(Box::new(Tls::mid_stream()));
-            tls.data(Direction::ToServer, at, bytes, observer);
         }
     }
 
@@ -394,11 +379,10 @@ impl Session {
             }
             let rows = || self.dialogue.counts_rows();
             let Some(message) = self.server.next_among_rows(&mut bytes, at, bounds, rows) else { break };
-            let login = matches!(self.dialogue.phase, Phase::Authentication);
+            let before = self.dialogue.phase;
             self.dialogue.message(Direction::ToClient, &message, bounds, observer);
-            if login && matches!(self.dialogue.phase, Phase::Command) {
-                self.compression = Compression::agreed(self.dialogue.capabilities, Blocks::new);
-                self.dialogue.compressed = self.compression.is_some();
+            if before != Phase::Command {
+                self.goes_on(before, bounds, observer);
             }
             if self.dialogue.server_lost || self.dialogue.is_opaque() {
                 break;

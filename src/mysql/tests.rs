@@ -62,6 +62,14 @@ impl Observer for Events {
 }
 
 impl Events {
+    /// The schema of the statement told last.
+    pub(super) fn schema(&self) -> Option<SchemaId> {
+        self.told.iter().rev().find_map(|event| match event {
+            Event::Statement(statement) => Some(statement.schema()),
+            _ => None,
+        })
+    }
+
     /// The events since the last call, as short words.
     pub(super) fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.told).iter().map(word).collect()
@@ -137,9 +145,24 @@ impl Talk {
     }
 
     pub(super) fn gap(&mut self, direction: Direction, length: u32) -> &mut Self {
+        self.missing(direction, length, Missing::Lost)
+    }
+
+    /// So many bytes from the server are seen, but not captured.
+    pub(super) fn cut(&mut self, length: u32) -> &mut Self {
+        self.missing(Direction::ToClient, length, Missing::Cut)
+    }
+
+    fn missing(&mut self, direction: Direction, length: u32, why: Missing) -> &mut Self {
         self.now += 1;
         let shared = Shared { bounds: &self.bounds, codecs: &self.codecs };
-        self.session.gap(direction, Timestamp(self.now), length, Missing::Lost, shared, &mut self.events);
+        self.session.gap(direction, Timestamp(self.now), length, why, shared, &mut self.events);
+        self
+    }
+
+    /// The client has not awaited what the server has sent.
+    pub(super) fn hurried(&mut self) -> &mut Self {
+        self.session.hurried();
         self
     }
 

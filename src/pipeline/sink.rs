@@ -231,6 +231,11 @@ impl Receiver for Decoder<'_> {
         self.feed(|session, shared, recorder| session.gap(direction, at, length, why, shared, recorder));
     }
 
+    #[inline]
+    fn hurried(&mut self) {
+        self.connection.session.hurried();
+    }
+
     fn needless(&self, direction: Direction) -> Range<u32> {
         self.connection.session.needless(direction)
     }

@@ -32,6 +32,9 @@ pub const PATIENCE_SEGMENTS: u16 = 16;
 /// 400 ms and 800 ms more (RFC 6298 section 5, with Linux' minimum of 200 ms).
 pub const PATIENCE: u64 = 3_000_000_000;
 
+/// Bytes of the client's that may be seen before their SYN: a first window, unscaled.
+const LATE_SYN: u32 = 0xffff;
+
 /// Both directions of a connection.
 #[derive(Debug, Default)]
 pub struct Assembler {
@@ -169,10 +172,12 @@ impl Assembler {
         a.finished && b.finished
     }
 
-    /// Whether the client's stream begins right after a SYN with this sequence number.
+    /// Whether the client's stream may have begun right after a SYN with this sequence number: no more of it has been
+    /// delivered since than may be under way when the SYN is seen late. The SYN of another connection between these ends
+    /// has a number above (RFC 6528).
     pub fn begins_after(&self, syn: u32) -> bool {
         let [to_server, _] = &self.halves;
-        to_server.started && to_server.next == syn.wrapping_add(1)
+        to_server.started && to_server.next.wrapping_sub(syn.wrapping_add(1)) <= LATE_SYN
     }
 
     #[inline]
@@ -191,12 +196,22 @@ impl Assembler {
         self.half(direction).next == first && !acknowledges.is_some_and(|ack| seq::after(ack, other_next))
     }
 
+    /// Whether the client acknowledges less than was handed on of the server's stream.
+    #[inline]
+    fn is_behind(&self, acknowledges: Option<u32>) -> bool {
+        let [_, to_client] = &self.halves;
+        acknowledges.is_some_and(|ack| seq::after(to_client.next, ack))
+    }
+
     #[inline]
     fn deliver(&mut self, direction: Direction, arrival: Arrival<'_>, receiver: &mut impl Receiver) {
         let half = self.half(direction);
         let at = half.reach(arrival.at);
         half.next = half.next.wrapping_add(arrival.bytes.len() as u32).wrapping_add(arrival.cut);
         half.pass_fin();
+        if direction == Direction::ToServer && self.is_behind(arrival.acknowledges) {
+            receiver.hurried();
+        }
         if !arrival.bytes.is_empty() {
             receiver.data(direction, at, arrival.bytes);
         }

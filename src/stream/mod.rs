@@ -61,6 +61,9 @@ pub trait Receiver {
     fn data(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]);
     /// The next `length` bytes of a direction are missing.
     fn gap(&mut self, direction: Direction, at: Timestamp, length: u32, why: Missing);
+    /// The client sent the bytes that come next before it had received all of the server's that were handed on: it did not
+    /// await them.
+    fn hurried(&mut self);
     /// Which of the bytes to come in a direction, counted from the next one on, are needed for their number and time only.
     /// Those that come before their turn are not held back, and told as [`Missing::Needless`] when it is theirs.
     fn needless(&self, direction: Direction) -> Range<u32>;

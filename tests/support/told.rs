@@ -146,6 +146,10 @@ impl Receiver for Decoder<'_> {
         self.session.gap(direction, at, length, why, self.shared, &mut self.log);
     }
 
+    fn hurried(&mut self) {
+        self.session.hurried();
+    }
+
     fn needless(&self, direction: Direction) -> Range<u32> {
         self.session.needless(direction)
     }

@@ -125,8 +125,10 @@ impl Connection {
     }
 
     /// Open, and with a login that waits for its answer.
-    pub fn asking(number: u32, wire: &mut Wire, user: &[u8], schema: &[u8]) {
-        Self::new(number).ask_in(wire, CONNECT_WITH_DB, user, schema);
+    pub fn asking(number: u32, wire: &mut Wire, user: &[u8], schema: &[u8]) -> Self {
+        let mut connection = Self::new(number);
+        connection.ask_in(wire, CONNECT_WITH_DB, user, schema);
+        connection
     }
 
     fn ask_in(&mut self, wire: &mut Wire, more: u32, user: &[u8], schema: &[u8]) {

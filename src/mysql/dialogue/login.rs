@@ -2,9 +2,12 @@
 
 use super::{Dialogue, Phase, escapes};
 use crate::{
+    limits::Bounds,
     mysql::{
         asked::Asked,
         capabilities::Capabilities,
+        command::Command,
+        compress::Algorithm,
         event::{Event, Login, Observer, ServerError},
         handshake::{Greeting, LoginRequest},
         packet::Message,
@@ -29,6 +32,7 @@ impl Dialogue {
         &mut self,
         direction: Direction,
         message: &Message<'_>,
+        bounds: &Bounds,
         observer: &mut impl Observer,
     ) {
         match (self.phase, direction) {
@@ -38,8 +42,9 @@ impl Dialogue {
             (Phase::Login | Phase::Authentication, Direction::ToClient) => {
                 self.authentication(message, observer);
             }
-            // Proofs; and what comes before the greeting is no packet.
-            (Phase::Authentication | Phase::Greeting, Direction::ToServer) => {}
+            (Phase::Authentication, Direction::ToServer) => self.proof(message, bounds, observer),
+            // What comes before the greeting waits for it.
+            (Phase::Greeting, Direction::ToServer) => {}
             (Phase::Tls | Phase::Ignored, _) => {}
         }
     }
@@ -68,9 +73,31 @@ impl Dialogue {
             self.phase = Phase::Tls;
             observer.event(&Event::Login(Login::Tls));
         } else {
-            self.capabilities = Some(request.capabilities & greeting.capabilities);
-            self.asked = Some(Asked::new(Some(request.user), request.schema.unwrap_or_default()));
+            let agreed = request.capabilities & greeting.capabilities;
+            self.capabilities = Some(agreed);
+            // Where the end of the request is missing a name that cannot be read is one nevertheless.
+            let named = agreed.has(Capabilities::CONNECT_WITH_DB) && !message.is_whole();
+            self.asked = Some(Asked::new(request.user, request.schema.or((!named).then_some(b""))));
             self.phase = Phase::Authentication;
+        }
+    }
+
+    /// A client's message before the login is answered: a proof, which is numbered on from the login, or a request of a
+    /// client that is certain to be let in and does not wait (a health check that leaves at once).
+    #[cold]
+    #[inline(never)]
+    fn proof(&mut self, message: &Message<'_>, bounds: &Bounds, observer: &mut impl Observer) {
+        // Blocks of compression would be told apart from packets by nothing.
+        let compresses = self.capabilities.is_some_and(|flags| Algorithm::agreed(flags).is_some());
+        let room = self.asked.as_ref().is_none_or(Asked::leaves_room);
+        if message.sequence != 0 || compresses || !room {
+            return;
+        }
+        let command = message.head.first().and_then(|code| Command::from_code(*code));
+        // Another login would be taken for the one under way.
+        let command = command.filter(|command| *command != Command::ChangeUser);
+        if command.is_some_and(|command| command.is_plausible(message.head, message.length)) {
+            self.request(message, bounds, observer);
         }
     }
 
@@ -80,12 +107,17 @@ impl Dialogue {
                 observer.event(&Event::Login(Login::Ok));
                 let asked = self.asked.take();
                 observer.user(asked.as_ref().and_then(Asked::user));
-                self.schema = asked.map_or(SchemaId::NONE, |asked| observer.schema(asked.schema()));
+                self.schema = match asked.as_ref().map(Asked::schema) {
+                    Some(Some(name)) => observer.schema(name),
+                    Some(None) => SchemaId::UNKNOWN,
+                    None => SchemaId::NONE,
+                };
                 if let Some((_, status)) = parse_ok(message.head)
                     && self.capabilities.is_some_and(|flags| flags.has(Capabilities::PROTOCOL_41))
                 {
                     self.escapes = escapes(status);
                 }
+                self.pipelines = !self.pending.is_empty();
                 self.phase = Phase::Command;
             }
             Some(0xff) => match parse_error(message.head) {

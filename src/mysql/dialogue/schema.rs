@@ -47,7 +47,7 @@ impl Dialogue {
             (Command::ChangeUser, _) => {
                 // Replies that are held and a name together would take more than a connection may keep.
                 let user = schema::user_of_change(message.head).filter(|_| !self.doubt.is_raised());
-                self.asked = user.map(|user| Asked::new(Some(user), b""));
+                self.asked = user.map(|user| Asked::new(Some(user), None));
                 schema::of_change_user(message.head, self.capabilities)
             }
             (Command::SetOption, _) => {

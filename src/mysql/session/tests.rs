@@ -3,6 +3,7 @@ use crate::{
     limits::Limit,
     mysql::{
         event::Visibility,
+        schema::SchemaId,
         tests::{Talk, packet},
     },
 };
@@ -223,6 +224,134 @@ fn what_is_found_behind_a_loss_is_told_once_the_client_is_known_to_await_its_ans
     // An answer too many: the first was to a request that is not known. A request too many may not have waited either.
     found().server(&pong).settle().tells(&["desync"]);
     found().client(&[&ping[..], &ping].concat()).settle().tells(&["ping", "ping", "desync"]);
+}
+
+#[test]
+fn a_reply_is_timed_wherever_it_is_cut() {
+    let prepared = [packet(1, b"\x00\x07\0\0\0\x01\0\0\0\0\0\0"), packet(2, COLUMN), packet(3, EOF)].concat();
+    let error = packet(1, b"\xff\x7a\x04#42S02no such table");
+    let cases: [(&[u8], Vec<u8>); 4] = [
+        (SELECT, result(1)),
+        (SELECT, packet(1, b"\x00\xfc\x34\x12\x00\x02\x00\x00\x00")),
+        (SELECT, error),
+        (b"\x16select 1", prepared),
+    ];
+    for (request, reply) in cases {
+        for end in 0..reply.len() {
+            let mut talk = logged_in(0);
+            talk.client(&packet(0, request)).events.take();
+            talk.now += 1;
+            talk.server(&reply[..end]).cut((reply.len() - end) as u32);
+            talk.client(&packet(0, PING)).server(&packet(1, OK));
+            let told = talk.events.take();
+            let timed =
+                told.iter().find(|word| word.starts_with("reply query") || word.starts_with("reply stmt"));
+            let first = if end == 0 { "3..3" } else { "2..3" };
+            assert!(timed.is_some_and(|word| word.contains(first)), "cut at {end}: {told:?}");
+            assert!(!told.iter().any(|word| word == "desync"), "cut at {end}: {told:?}");
+            assert_eq!(told.last().map(String::as_str), Some("reply ping 1..1"), "cut at {end}");
+        }
+    }
+}
+
+#[test]
+fn of_a_login_that_is_not_whole_only_what_can_be_read_is_told() {
+    let flags: u32 = 1 << 3 | 1 << 9 | 1 << 15;
+    let fixed = [&flags.to_le_bytes()[..], &[0, 0, 0, 1, 0xff], &[0; 23]].concat();
+    let request = packet(1, &[&fixed[..], b"app\0\x14", &[7; 20], b"shop\0mysql_native_password\0"].concat());
+    let (user_ends, schema_ends) = (36 + 4, 36 + 4 + 1 + 20 + 5);
+    for end in 37..=request.len() {
+        let mut talk = Talk::new(Start::Opening);
+        talk.server(&packet(0, GREETING)).client(&request[..end]);
+        if end < request.len() {
+            talk.gap(ToServer, (request.len() - end) as u32);
+        }
+        talk.server(&packet(2, OK)).client(&packet(0, SELECT));
+        let user = (end >= user_ends).then_some("app");
+        assert_eq!(talk.events.users.last().map(Option::as_deref), Some(user), "{end}");
+        let schema = if end >= schema_ends { SchemaId(SchemaId::FIRST + 4) } else { SchemaId::UNKNOWN };
+        assert_eq!(talk.events.schema(), Some(schema), "{end}");
+    }
+}
+
+#[test]
+fn what_was_prepared_last_is_unknown_behind_a_loss() {
+    let mut talk = logged_in(0);
+    let execute = |id: u32| packet(0, &[b"\x17", &id.to_le_bytes()[..], b"\x00\x01\x00\x00\x00"].concat());
+    talk.client(&packet(0, b"\x16insert into t values (1)"));
+    talk.server(&packet(1, b"\x00\x07\0\0\0\0\0\0\0\0\0\0")).gap(ToServer, 30);
+    talk.tells(&["stmt_prepare", "reply stmt_prepare <insert> 1..1", "desync"]);
+    // Another may have been prepared since; what has an id of its own has not changed.
+    talk.client(&execute(u32::MAX)).tells(&["resync", "stmt_execute", "<unknown>"]);
+    talk.client(&execute(7)).tells(&["stmt_execute", "<insert>"]);
+}
+
+#[test]
+fn who_executes_what_was_prepared_last_does_not_await_answers() {
+    let mut talk = Talk::new(Start::MidStream);
+    let execute = [b"\x17", &u32::MAX.to_le_bytes()[..], b"\x00\x01\x00\x00\x00"].concat();
+    // Each answer is to the request two before it, of which the first two were not seen.
+    talk.client(&packet(0, b"\x16select 1+?")).server(&packet(1, b"\xff\x7a\x04#42S02no such table"));
+    talk.client(&packet(0, &execute)).server(&packet(1, b"\xff\xdb\x04#HY000unknown statement"));
+    talk.client(&packet(0, SELECT)).server(&packet(1, b"\0\x0b\0\0\0\x01\0\x01\0\0\0\0")).settle();
+    talk.tells(&["resync", "stmt_prepare", "stmt_execute", "desync", "<select>", "query", "<select>"]);
+}
+
+#[test]
+fn who_asks_before_an_answer_was_received_does_not_await_it() {
+    let mut talk = Talk::new(Start::MidStream);
+    talk.client(&packet(0, PING)).server(&packet(1, OK)).client(&packet(0, PING)).server(&packet(1, OK));
+    talk.tells(&["resync", "ping", "ping"]);
+    talk.hurried().client(&packet(0, PING)).server(&packet(1, OK)).tells(&["ping", "desync"]);
+    talk.client(&packet(0, PING)).server(&packet(1, OK)).settle().tells(&["ping"]);
+    // What is held is not told where no more comes.
+    for quits in [false, true] {
+        let mut talk = Talk::new(Start::MidStream);
+        talk.client(&packet(0, PING)).server(&packet(1, OK)).client(&packet(0, PING)).server(&packet(1, OK));
+        talk.tells(&["resync", "ping", "ping"]).hurried();
+        if quits {
+            talk.client(&packet(0, QUIT)).tells(&["quit"]);
+        }
+        talk.settle().tells(&[]);
+    }
+    // Nor before anything was told apart.
+    let mut talk = Talk::new(Start::MidStream);
+    talk.server(&packet(1, OK)).hurried();
+    for _ in 0..4 {
+        talk.client(&packet(0, PING)).server(&packet(1, OK));
+    }
+    talk.settle().tells(&["resync", "ping", "desync", "ping", "ping", "ping"]);
+    // A login that was seen, and what comes before it, leaves no doubt.
+    let mut talk = logged_in(0);
+    talk.hurried().client(&packet(0, PING)).server(&packet(1, OK)).tells(&["ping", "reply ping 1..1"]);
+}
+
+#[test]
+fn blocks_whose_beginning_was_not_seen_are_not_taken_for_requests() {
+    let mut talk = Talk::new(Start::MidStream);
+    // A client that writes the header of a block and its body apart, as mysql2 for Node.js does.
+    let block = |request: &[u8]| {
+        let body = packet(0, request);
+        ([&[body.len() as u8, 0, 0, 0, 0, 0, 0][..]].concat(), body)
+    };
+    let (header, body) = block(SELECT);
+    talk.client(&header).tells(&[]).client(&body).tells(&["resync", "query", "<select>"]);
+    for _ in 0..3 {
+        let (header, body) = block(b"\x16select 1");
+        talk.client(&header).client(&body);
+    }
+    talk.settle().tells(&["desync"]);
+    assert_eq!(talk.session.visibility(), Visibility::Unknown);
+}
+
+#[test]
+fn where_the_login_was_not_seen_an_implausible_request_loses_the_place() {
+    let mut talk = Talk::new(Start::MidStream);
+    talk.client(&packet(0, PING))
+        .server(&packet(1, OK))
+        .client(&packet(0, b"\0\x01\x02"))
+        .tells(&["resync", "ping", "desync"]);
+    talk.client(&packet(0, PING)).tells(&["resync", "ping"]);
 }
 
 #[test]

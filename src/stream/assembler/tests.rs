@@ -11,6 +11,8 @@ struct Log {
     /// Places in the client's stream, and how much of it has come.
     needless: Range<u32>,
     next: u32,
+    /// How often the client did not await what was handed on.
+    hurried: u32,
 }
 
 impl Receiver for Log {
@@ -28,6 +30,10 @@ impl Receiver for Log {
         };
         self.pass(direction, length as usize);
         self.told.push((direction, at.0, format!("<{length} {why}>")));
+    }
+
+    fn hurried(&mut self) {
+        self.hurried += 1;
     }
 
     fn needless(&self, direction: Direction) -> Range<u32> {
@@ -336,4 +342,21 @@ fn the_limit_over_all_connections_refuses_what_does_not_fit() {
     assert_eq!(wire.got(ToServer), "a");
     assert!(!wire.assembler.is_stalled());
     assert_eq!(wire.bounds.hits()[Limit::TotalBytes as usize], 1);
+}
+
+#[test]
+fn bytes_sent_before_the_other_side_s_were_received_are_told() {
+    let mut wire = Wire::default();
+    wire.send(ToServer, TcpFlags::ACK, 100, 500, "ask");
+    wire.send(ToClient, TcpFlags::ACK, 500, 103, "answer");
+    wire.send(ToServer, TcpFlags::ACK, 103, 506, "ask");
+    assert_eq!(wire.log.hurried, 0);
+    wire.send(ToClient, TcpFlags::ACK, 506, 106, "answer");
+    wire.send(ToServer, TcpFlags::ACK, 106, 509, "ask");
+    assert_eq!(wire.log.hurried, 1);
+    // A copy, and what acknowledges more than was seen: that waits for it.
+    wire.send(ToServer, TcpFlags::ACK, 106, 509, "ask");
+    wire.send(ToServer, TcpFlags::ACK, 109, 518, "ask");
+    wire.send(ToClient, TcpFlags::ACK, 512, 109, "answer");
+    assert_eq!(wire.log.hurried, 1);
 }

@@ -15,6 +15,8 @@ struct Nobody;
 impl Receiver for Nobody {
     fn data(&mut self, _: Direction, _: Timestamp, _: &[u8]) {}
     fn gap(&mut self, _: Direction, _: Timestamp, _: u32, _: Missing) {}
+    fn hurried(&mut self) {}
+
     fn needless(&self, _: Direction) -> Range<u32> {
         0..0
     }

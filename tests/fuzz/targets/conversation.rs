@@ -63,7 +63,8 @@ impl Observer for Ledger {
 
 /// What comes next in a connection.
 enum Step<'a> {
-    Bytes(&'a [u8]),
+    /// And whether the client sent them before it had received what was fed before.
+    Bytes(&'a [u8], bool),
     Gap(u32),
     /// What the server said was not captured.
     Cut(u32),
@@ -75,7 +76,7 @@ fn step<'a>(input: &mut Input<'a>, now: &mut u64) -> (Direction, Timestamp, Step
     *now += u64::from(kind >> 4) << 20;
     let length = if kind & 4 == 0 { u32::from(input.u8()) } else { u32::from(input.u16()) };
     let next = match kind & 0xb {
-        kind if kind & 2 == 0 => Step::Bytes(input.bytes(length as usize)),
+        kind if kind & 2 == 0 => Step::Bytes(input.bytes(length as usize), kind & 9 == 8),
         0xb => Step::Cut(length.max(1)),
         _ => Step::Gap(length.max(1)),
     };
@@ -92,7 +93,12 @@ pub fn session(data: &[u8]) {
     while !input.is_empty() {
         let (direction, at, step) = step(&mut input, &mut ledger.now);
         match step {
-            Step::Bytes(bytes) => session.data(direction, at, bytes, shared, &mut ledger),
+            Step::Bytes(bytes, hurried) => {
+                if hurried {
+                    session.hurried();
+                }
+                session.data(direction, at, bytes, shared, &mut ledger);
+            }
             Step::Gap(length) => session.gap(direction, at, length, Missing::Lost, shared, &mut ledger),
             Step::Cut(length) => session.gap(direction, at, length, Missing::Cut, shared, &mut ledger),
         }
@@ -114,7 +120,7 @@ pub fn tls(data: &[u8]) {
     while !input.is_empty() {
         let (direction, at, step) = step(&mut input, &mut ledger.now);
         match step {
-            Step::Bytes(bytes) => tls.data(direction, at, bytes, &mut ledger),
+            Step::Bytes(bytes, _) => tls.data(direction, at, bytes, &mut ledger),
             Step::Gap(length) => tls.gap(direction, at, length, &mut ledger),
             Step::Cut(length) => tls.cut(at, length, &mut ledger),
         }

@@ -90,6 +90,8 @@ impl Receiver for Accounts {
         }
     }
 
+    fn hurried(&mut self) {}
+
     fn needless(&self, direction: Direction) -> Range<u32> {
         let place = self.0[direction as usize].fates.len();
         let needless = |ahead: &usize| is_needless(place + ahead);
