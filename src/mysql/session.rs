@@ -177,8 +177,8 @@ impl Session {
 
     /// The next `length` bytes from the server were seen at `at`, but not captured: replies are cut.
     ///
-    /// Where they are all of one packet whose meaning is known nothing is lost. Else the response ends with the last byte that the server sends
-    /// before the client goes on, and what is in it remains unknown.
+    /// Where they are all of one packet whose meaning is known nothing is lost. Else the response ends with the last byte that
+    /// the server sends before the client goes on, and what is in it remains unknown.
     fn cut(&mut self, at: Timestamp, length: u32, shared: Shared<'_>, observer: &mut impl Observer) {
         if let Some(tls) = &mut self.tls {
             return tls.cut(at, length, observer);

@@ -136,7 +136,12 @@ impl OpenCapture {
         let handle = CaptureHandle { requests: Arc::clone(&requests), published, panics: panics.clone() };
         let worker = move || {
             if let Err(error) = schedule.apply() {
-                tracing::warn!(?schedule, "the capture thread is scheduled like any other: {error}");
+                tracing::warn!(
+                    nice = schedule.nice,
+                    cpu = schedule.cpu,
+                    "the capture thread is scheduled like any other: {error}; is the CPU of --mysql.capture-cpu among those \
+                     that this process may use (taskset -cp, AllowedCPUs=)?"
+                );
             }
             let mut worker = Worker {
                 looks: Looks::new(source.settings.buffer_bytes, Instant::now()),
