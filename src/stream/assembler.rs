@@ -13,10 +13,12 @@
 //!
 //! First copy wins: bytes already delivered or held are never replaced (overlaps, retransmissions).
 
+mod arrival;
 mod half;
 
 use std::num::NonZeroU16;
 
+use arrival::Arrival;
 use half::{Half, Held, cost};
 
 use super::{Direction, Missing, Receiver, seq};
@@ -48,30 +50,6 @@ struct Stall {
     since: Timestamp,
     /// And one.
     segments: NonZeroU16,
-}
-
-/// What a segment brings, apart from its place.
-#[derive(Clone, Copy)]
-struct Arrival<'a> {
-    acknowledges: Option<u32>,
-    at: Timestamp,
-    bytes: &'a [u8],
-    /// Bytes behind those that are not here, and why.
-    cut: u32,
-    why: Missing,
-}
-
-impl<'a> Arrival<'a> {
-    /// What it brings before the byte at `index`, and from there on.
-    fn split_at(self, index: usize) -> (Self, Self) {
-        let (head, tail) = self.bytes.split_at_checked(index).unwrap_or((self.bytes, &[]));
-        (Self { bytes: head, cut: 0, ..self }, Self { bytes: tail, ..self })
-    }
-
-    /// Its length alone.
-    fn without_bytes(self) -> Self {
-        Self { bytes: &[], cut: self.bytes.len() as u32, why: Missing::Needless, ..self }
-    }
 }
 
 impl Assembler {

@@ -13,7 +13,7 @@ parsers='
 link                  | packet/link.rs
 IP and TCP            | packet/segment.rs
 capture filter        | packet/filter.rs packet/filter/text.rs packet/filter/program.rs
-stream                | stream/assembler.rs stream/assembler/half.rs stream/flows.rs stream/seq.rs stream/key.rs
+stream                | stream/assembler.rs stream/assembler/arrival.rs stream/assembler/half.rs stream/flows.rs slots.rs stream/seq.rs stream/key.rs
 MySQL, both ways      | mysql/packet.rs mysql/bytes.rs mysql/session.rs mysql/session/beginning.rs mysql/dialogue.rs mysql/dialogue/login.rs mysql/dialogue/place.rs mysql/dialogue/schema.rs mysql/resync.rs mysql/pending.rs mysql/doubt.rs
 MySQL, to the server  | mysql/command.rs mysql/handshake.rs mysql/opening.rs mysql/statement.rs mysql/prepared.rs mysql/asked.rs
 MySQL, to the client  | mysql/response.rs mysql/dialogue/cut.rs
