@@ -60,11 +60,16 @@ async function charts(page) {
     const paths = [...document.querySelectorAll(`#${id} svg path:not(.grid)`)].map((path) => path.getAttribute("d"));
     return paths.join(" ") !== before && paths.every((path) => /L.*L/.test(path));
   };
+  const counting = () => {
+    const figures = [...document.querySelectorAll(".figure")].map((figure) => figure.textContent);
+    return figures.length > 0 && figures.every((text) => /[1-9]/.test(text)) && figures;
+  };
   for (const id of ids) await page.waitForFunction(drawn, PATIENCE, id, "");
   const before = await Promise.all(ids.map((id) => line(page, id)));
   for (const [place, id] of ids.entries()) await page.waitForFunction(drawn, PATIENCE, id, before[place]);
   seen.charts = await page.$$eval(".chart svg", (charts) => charts.map((chart) => chart.getAttribute("aria-label")));
-  seen.figures = await page.$$eval(".figure", (figures) => figures.map((figure) => figure.textContent));
+  // Errors are few: in one second of many there is none.
+  seen.figures = await (await page.waitForFunction(counting, PATIENCE)).jsonValue();
 }
 
 // Pointing at a chart tells of the moment that is pointed at.
