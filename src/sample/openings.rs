@@ -174,7 +174,8 @@ impl<K: Copy + Eq + Hash> Lives<K> {
             (None, Sent::Acknowledged(bytes)) if turnover.ended.len() < MOST_OPENINGS => {
                 turnover.ended.push((key, bytes));
             }
-            _ => {}
+            (None, Sent::Acknowledged(_)) => self.left_out += 1,
+            (None, _) => {}
         }
         self.ended.push_back((ticket, at));
         if self.ended.len() > MOST_ENDED {
@@ -264,7 +265,7 @@ impl<K: Copy + Eq + Hash> Lives<K> {
         self.forgotten
     }
 
-    /// A slice has ended at `now`, and its openings are taken away. How many are not among them ([`MOST_OPENINGS`]).
+    /// A slice has ended at `now`, and its turnover is taken away. How many connections are not in it ([`MOST_OPENINGS`]).
     pub fn end_slice(&mut self, now: u64) -> u64 {
         self.slice = self.slice.wrapping_add(1);
         while self.ended.front().is_some_and(|(_, at)| now.abs_diff(*at) > REMEMBERED) {

@@ -66,7 +66,9 @@ struct Requests {
     /// connections as they like, and claim what they like.
     mean: f64,
     most: f64,
+    /// Through bytes and requests of the sampled ones.
     line: Option<Line>,
+    /// Requests that a byte is worth, of those that the line gives where there is one.
     a_byte: f64,
 }
 
@@ -91,10 +93,12 @@ impl Requests {
             (x + requests.line.map_or(unit.x, |line| line.at(unit.x)), queries + unit.y[0])
         });
         let usual = bytes_a_request(alive.iter().copied());
-        requests.a_byte = match () {
-            () if x > 0.0 && queries > 0.0 => queries / x,
-            () if usual.is_finite() && usual > 0.0 => 1.0 / usual,
-            () => 1.0,
+        requests.a_byte = if x > 0.0 && queries > 0.0 {
+            queries / x
+        } else if usual.is_finite() && usual > 0.0 {
+            1.0 / usual
+        } else {
+            1.0
         };
         requests
     }

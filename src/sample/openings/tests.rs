@@ -217,6 +217,16 @@ fn a_flood_is_bounded() {
 }
 
 #[test]
+fn ends_beyond_the_bound_are_left_out_and_counted() {
+    let mut slice = Slice::default();
+    for key in 0..MOST_OPENINGS as u32 + 7 {
+        slice.segment(key, Control { initial: Some(0), ..fin(true, 11, 0) });
+        assert_eq!(slice.segment(key, server_fin(12)), Some(Change::Finished));
+    }
+    assert_eq!((slice.turnover.ended.len(), slice.lives.end_slice(NOW)), (MOST_OPENINGS, 7));
+}
+
+#[test]
 fn behind_a_flood_that_nobody_ends_connections_are_followed_as_before() {
     let mut slice = Slice::default();
     for key in 0..3 * MOST_LIVES as u32 {
