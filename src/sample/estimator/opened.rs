@@ -97,6 +97,9 @@ impl Requests {
             queries / x
         } else if usual.is_finite() && usual > 0.0 {
             1.0 / usual
+        } else if mean > 0.0 {
+            // Nothing tells, but what is carried to the next slice is to be in its unit: one request each on the average.
+            1.0 / mean
         } else {
             1.0
         };

@@ -166,3 +166,12 @@ fn one_that_sends_far_more_than_any_sampled_one_weighs_no_more_than_its_bytes() 
     let by_bytes = 13_000.0 * 2.0 / 126.0;
     assert!((0.9..1.1).contains(&((large - small) / by_bytes)), "{small} {large}");
 }
+
+/// It is carried into a slice that counts requests.
+#[test]
+fn what_nothing_tells_of_is_counted_in_connections_and_not_in_their_bytes() {
+    let ended: Vec<_> = (1..=10).map(|n| opening(4 * n, Sent::Acknowledged(200))).collect();
+    let stratum = new(&Census::default(), &ended, class(), |port| *port);
+    assert_eq!((stratum.sampled, stratum.weight(0.0)), (0.0, None));
+    assert!((stratum.all - 10.0).abs() < 1e-9, "{}", stratum.all);
+}
